@@ -1,0 +1,127 @@
+"""Waiting for a socket and for the end of the program at once.
+
+Theory of operation
+    A thread blocked in accept() or recv() does not notice a flag, and closing the descriptor under it does
+    not wake it either. So every thread waits in poll(2) for two descriptors: its own socket, and one end of
+    a socket pair. A byte written to the other end is never read, so that the first is readable for everybody
+    and stays so: one write wakes all threads, those that come later too.
+
+    A signal must write that byte in the very moment it arrives (`signal.set_wakeup_fd`). A handler in Python
+    runs between two steps of the main thread: one that arrives after the last step before poll(2) would be
+    noticed when poll(2) returns, which is never.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from enum import Enum, auto
+from types import FrameType
+from typing import Protocol
+
+
+class Stopping:
+    """Asked once, felt by every thread that waits."""
+
+    def __init__(self) -> None:
+        self._felt, self._asking = socket.socketpair()
+        self._asking.settimeout(0)
+
+    def asked(self) -> bool:
+        """Whether the program has been asked to stop."""
+        return self.wait(0)
+
+    def ask(self) -> None:
+        """Stop. May be called often, from any thread."""
+        with contextlib.suppress(BlockingIOError):  # it is full: asked more than enough
+            self._asking.send(b"!")
+
+    @contextlib.contextmanager
+    def by_signals(self, *numbers: signal.Signals) -> Iterator[None]:
+        """Ask when one of these signals arrives; the second ends the process at once. In the main thread."""
+        arrived = 0
+
+        def on_signal(number: int, _: FrameType | None) -> None:
+            nonlocal arrived
+            arrived += 1
+            if arrived > 1:
+                # Not by the signal's default action: the first process of a container has none (kill(2)).
+                os._exit(128 + number)
+
+        signal.set_wakeup_fd(self._asking.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
+
+    def close(self) -> None:
+        """Free the descriptors: nobody waits any more."""
+        self._asking.close()
+        self._felt.close()
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable."""
+        return self._felt.fileno()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is asked, at most so long; whether it was."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(_milliseconds(seconds)))
+
+
+class Woke(Enum):
+    """Why a wait is over."""
+
+    READABLE = auto()
+    STOPPING = auto()
+    TIMEOUT = auto()
+
+
+class Descriptor(Protocol):
+    """What poll(2) can wait for."""
+
+    def fileno(self) -> int:
+        """Its number."""
+
+
+class Waiter:
+    """One thread's wait for one socket or pipe, and for the stop.
+
+    Args:
+        source: what to wait for. An error or the peer's end makes it readable too: the next call tells.
+        stopping: the program's.
+    """
+
+    def __init__(self, source: Descriptor, stopping: Stopping) -> None:
+        self._source = source.fileno()
+        self._stopping = stopping
+        self._poll = select.poll()
+        self._poll.register(source, select.POLLIN)
+        self._poll.register(stopping, select.POLLIN)
+
+    def wait(self, seconds: float | None = None) -> Woke:
+        """Wait, at most so long. A readable source goes before the stop: what has arrived is still served."""
+        ready = [descriptor for descriptor, _ in self._poll.poll(_milliseconds(seconds))]
+        if self._source in ready:
+            return Woke.READABLE
+        return Woke.STOPPING if ready else Woke.TIMEOUT
+
+    def forget_stopping(self) -> None:
+        """From now on wait for the source alone: the stop has been noticed."""
+        self._poll.unregister(self._stopping)
+
+
+def join(thread: threading.Thread, seconds: float | None = None) -> None:
+    """Wait for a thread that may never have been started."""
+    if thread.ident is not None:
+        thread.join(seconds)
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000
