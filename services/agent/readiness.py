@@ -1,0 +1,47 @@
+"""Readiness: an abstract Unix socket of the network namespace, there from when the agent is ready.
+
+Whoever connects is told so in one line and needs no file of the agent's (unix(7): no permissions either).
+"""
+
+import socket
+from contextlib import suppress
+from selectors import EVENT_READ, BaseSelector
+
+from services.ports import AGENT_READY
+from socketlab.wire.message import Ready, encode
+
+_SAID = encode(Ready("agent"))
+
+
+class Readiness:
+    """The listener.
+
+    Args:
+        selector: the loop's; its keys' data are callables without arguments.
+
+    Raises:
+        OSError: another program has the name.
+    """
+
+    def __init__(self, selector: BaseSelector) -> None:
+        self._selector = selector
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            self._listener.bind(AGENT_READY)
+            self._listener.listen()
+        except OSError:
+            self._listener.close()
+            raise
+        selector.register(self._listener, EVENT_READ, self._tell)
+
+    def _tell(self) -> None:
+        with suppress(OSError):  # it has gone again
+            connection, _ = self._listener.accept()
+            with connection:
+                connection.settimeout(0)
+                connection.send(_SAID)
+
+    def close(self) -> None:
+        """Be ready no longer."""
+        self._selector.unregister(self._listener)
+        self._listener.close()

@@ -1,0 +1,45 @@
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.namespace.agent.lab import Agent, Host, Lab, labs
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """Skip, with the reason, where network namespaces cannot be made."""
+    try:
+        Host().close()
+    except FileNotFoundError as error:
+        pytest.skip(f"needs ip (iproute2): {error}")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"network namespaces cannot be made here: {error.stderr!r}")
+
+
+@pytest.fixture
+def lab(namespaces: None) -> Iterator[Lab]:  # noqa: ARG001 - a fixture of a fixture
+    with labs() as made:
+        yield made
+
+
+@pytest.fixture
+def agent(lab: Lab) -> Agent:
+    """The server's agent, ready."""
+    return lab.agent(lab.server).ready()
+
+
+@pytest.fixture
+def host(namespaces: None) -> Iterator[Host]:  # noqa: ARG001 - a fixture of a fixture
+    """A host without a link."""
+    host = Host()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def lonely(host: Host) -> Iterator[Agent]:
+    """An agent on a host without a link."""
+    agent = Agent(host)
+    yield agent
+    agent.close()
