@@ -8,11 +8,11 @@ Theory of operation
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias, cast, get_args
+from typing import ClassVar, Literal, TypeAlias, cast, get_args
 
 from socketlab.wire.errors import SocketlabError, WireError
 from socketlab.wire.event import Event
-from socketlab.wire.fault import Fault
+from socketlab.wire.fault import Fault, Protocol
 from socketlab.wire.lease import Holder, Lease
 from socketlab.wire.lines import LIMITS, Limits, parse, render
 from socketlab.wire.schema import from_plain, to_plain
@@ -151,7 +151,55 @@ class Happened:
     event: Event
 
 
-Message: TypeAlias = Ready | Add | List | Heal | Kinds | Applied | Leases | KindList | Failure | Happened
+ProgramState: TypeAlias = Literal["listening", "not-listening", "ended", "missing", "directory", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A socket on which a program waits for peers: TCP in LISTEN, or UDP bound and without a peer.
+
+    Args:
+        proto: `tcp` or `udp`.
+        address: the local address it is bound to.
+        port: the local port.
+        loopback_only: whether no other host can reach it.
+    """
+
+    proto: Protocol
+    address: str
+    port: int
+    loopback_only: bool
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.proto} {host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramReport:
+    """What the runner knows of the learner's program on its host.
+
+    Args:
+        program: the file, as it was given to the runner.
+        state: how it stands now; the last three are of a file that could not be run.
+        listeners: where it waits for peers.
+        exit_code: of a program that has ended; negative: the signal that ended it.
+        last_lines: the end of what it wrote to standard error, bounded.
+        mode: permission bits of a file that the host's user may not read, as `ls` writes them.
+    """
+
+    type: ClassVar[str] = "program-report"
+    program: str
+    state: ProgramState
+    listeners: tuple[Listener, ...] = ()
+    exit_code: int | None = None
+    last_lines: tuple[str, ...] = ()
+    mode: str | None = None
+
+
+Message: TypeAlias = (
+    Ready | Add | List | Heal | Kinds | Applied | Leases | KindList | Failure | Happened | ProgramReport
+)
 _CLASSES = {cls.type: cls for cls in cast("tuple[type[Message], ...]", get_args(Message))}
 
 
@@ -195,7 +243,10 @@ __all__ = [
     "Kinds",
     "Leases",
     "List",
+    "Listener",
     "Message",
+    "ProgramReport",
+    "ProgramState",
     "Ready",
     "decode",
     "encode",

@@ -1,0 +1,114 @@
+"""Who is ready: the agent that the tour waits for, and this client, when its health check asks."""
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Final, Self
+
+from services.messages import ServiceError
+from services.ports import AGENT_READY
+from socketlab.wire import LineBuffer, Ready, WireError, decode, encode
+
+_AGAIN: Final = 0.02
+_ANSWER: Final = 1.0
+
+
+def wait_for_agent(deadline: float) -> Ready:
+    """Wait until the agent in this network namespace says that it is ready.
+
+    It starts after this program, so that compose has no cycle, and nothing tells of a socket that does not
+    exist yet: this one wait is a poll, every 20 ms.
+
+    Args:
+        deadline: seconds to wait at most.
+
+    Raises:
+        ServiceError: it did not answer in time.
+    """
+    give_up = time.monotonic() + deadline
+    while True:
+        try:
+            return _ask_agent()
+        except (OSError, WireError) as error:
+            if time.monotonic() >= give_up:
+                raise ServiceError("client.no-agent", seconds=f"{deadline:g}", seen=error) from error
+            time.sleep(_AGAIN)
+
+
+def _ask_agent() -> Ready:
+    """One question.
+
+    Raises:
+        OSError: nobody is there, or it says nothing.
+        WireError: what it says is not that it is ready.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
+        asker.settimeout(_ANSWER)
+        asker.connect(AGENT_READY)
+        lines = LineBuffer()
+        while data := asker.recv(4096):
+            for line in lines.feed(data):
+                answer = decode(line)
+                if isinstance(answer, Ready):
+                    return answer
+                raise WireError("wire-message", expected=Ready.type, seen=answer.type)
+    raise ConnectionError(f"{AGENT_READY!a}: EOF")
+
+
+class Health:
+    """Answers health checks on a Unix socket, as long as it is open.
+
+    A client that was started beside another one on its host leaves the first one's socket alone.
+
+    Args:
+        path: of the socket.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._listener = _listen(path)
+        if self._listener is not None:
+            threading.Thread(target=self._answer, args=(self._listener,), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._listener is not None:
+            self._path.unlink(missing_ok=True)
+            self._listener.close()
+
+    @staticmethod
+    def _answer(listener: socket.socket) -> None:
+        while True:
+            try:
+                asker, _ = listener.accept()
+            except OSError:
+                return  # closed: the program ends
+            with asker:
+                try:
+                    asker.sendall(encode(Ready("client")))
+                except OSError:
+                    continue  # the asker has gone
+
+
+def _listen(path: Path) -> socket.socket | None:
+    """A listener on `path`; None: another living program has it.
+
+    Raises:
+        OSError: it cannot be made there.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
+        asker.settimeout(_ANSWER)
+        try:
+            asker.connect(os.fspath(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            path.unlink(missing_ok=True)
+        else:
+            return None
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(os.fspath(path))
+    listener.listen()
+    return listener
