@@ -38,6 +38,10 @@ NAMESPACE_GONE = 75
 STOPPED = 0
 ORPHANED = 1
 _LINK_SECONDS = 10.0
+"""How long a new agent waits for its host's first link."""
+_GONE_SECONDS = 2.0
+"""How long it waits for a lost link. Until then whoever stops a whole lab has stopped the agent too, and a
+host that is restarted is up again: the engine cannot start an agent whose host is down."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -61,7 +65,9 @@ class Program:
         self._watch = LinkWatch()
         self._open.callback(self._watch.close)
         self._selector.register(self._watch, selectors.EVENT_READ, self._look_at_links)
-        self._links = host_links()
+        self._has_link = False
+        self._gone_at = time.monotonic() + _LINK_SECONDS
+        self._look_at_links()
         self._selector.register(keeper, selectors.EVENT_READ, lambda: self._end(ORPHANED))
 
     def _wake_by_signals(self) -> None:
@@ -82,8 +88,11 @@ class Program:
             self._ended, self._code = True, code
 
     def _look_at_links(self) -> None:
+        """Note whether there is a link; when the last one goes, the namespace has a while to get another."""
         self._watch.drain()
-        self._links = host_links()
+        had_link, self._has_link = self._has_link, bool(host_links())
+        if had_link and not self._has_link:
+            self._gone_at = time.monotonic() + _GONE_SECONDS
 
     def run(self, standing: Sequence[Fault]) -> int:
         """Serve until there is a reason to end.
@@ -107,13 +116,8 @@ class Program:
         return self._code
 
     def _await_link(self) -> None:
-        deadline = time.monotonic() + _LINK_SECONDS
-        while not self._ended and not self._links:
-            left = deadline - time.monotonic()
-            if left > 0:
-                self._turn(left)
-            else:
-                self._end(NAMESPACE_GONE)
+        while not self._ended and not self._has_link:
+            self._turn(None)
 
     def _serve(self, standing: Sequence[Fault]) -> None:
         faults = self._take_namespace()
@@ -124,11 +128,9 @@ class Program:
         self._open.callback(Readiness(self._selector).close)
         log("ready", count=len(standing))
         while not self._ended:
-            self._turn(_seconds_until(faults.next_due(), clients.next_due()))
+            self._turn(faults.next_due(), clients.next_due())
             faults.heal_due()
             clients.drop_idle()
-            if not self._links:
-                self._end(NAMESPACE_GONE)
 
     def _take_namespace(self) -> Faults:
         """Own the table, and clear what a killed agent left."""
@@ -144,14 +146,15 @@ class Program:
         self._open.callback(faults.close)
         return faults
 
-    def _turn(self, timeout: float | None) -> None:
-        for key, _events in self._selector.select(timeout):
+    def _turn(self, *due: float | None) -> None:
+        """Wait for what happens next, at most until one of these times (monotonic clock), and see to it."""
+        times = [when for when in due if when is not None]
+        if not self._has_link:
+            times.append(self._gone_at)
+        for key, _events in self._selector.select(max(0.0, min(times) - time.monotonic()) if times else None):
             key.data()
-
-
-def _seconds_until(*times: float | None) -> float | None:
-    due = [when for when in times if when is not None]
-    return max(0.0, min(due) - time.monotonic()) if due else None
+        if not self._has_link and time.monotonic() >= self._gone_at:
+            self._end(NAMESPACE_GONE)
 
 
 def _tell(what: Change, lease: Lease) -> None:

@@ -8,19 +8,21 @@ Theory of operation
 
 import contextlib
 import errno
+import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeAlias, TypeVar
 
-from loguru import logger
-
 from socketlab.wire import Event, Outcome, Raised, Returned, Value
 
 Tell: TypeAlias = Callable[[Outcome], None]
 Address: TypeAlias = tuple[str, int]
 T = TypeVar("T", bound=Value)
+
+LOG: Final = logging.getLogger(__name__)
+"""Every call, for `--debug`. Not loguru as in the server: its import takes longer than a conversation."""
 
 RECV: Final = 16 * 1024
 """Bytes asked for by one `recv` of a stream; its base64 fits on one line of the wire."""
@@ -62,7 +64,7 @@ def perform(call: str, function: Callable[[], T], tell: Tell) -> T:
     started = time.monotonic_ns()
 
     def over(ended: int, result: Returned | Raised) -> None:
-        logger.debug("{} -> {} in {:.1f} ms", call, result, (ended - started) / 1e6)
+        LOG.debug("%s -> %s in %.1f ms", call, result, (ended - started) / 1e6)
         tell(Outcome(call=call, result=result, started_ns=started, ended_ns=ended))
 
     try:

@@ -5,14 +5,13 @@
 """
 
 import argparse
+import logging
 import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-
-from loguru import logger
 
 from services.client import heartbeat as beats
 from services.client import once, steps, tour, trial
@@ -77,10 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _log(*, debug: bool) -> None:
-    """One sink, on standard error: with --debug every call and what it gave, else warnings only."""
-    logger.remove()
-    level = "DEBUG" if debug else "WARNING"
-    logger.add(sys.stderr, level=level, format="{time:HH:mm:ss.SSS} {level} {message}", diagnose=False)
+    """Log to standard error: with --debug every call and what it gave, else warnings only."""
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(
+        level=level, format="%(asctime)s.%(msecs)03d %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

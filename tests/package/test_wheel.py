@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from socketlab.wire.text import LANGUAGES
+
 ROOT = Path(__file__).parents[2]
 
 # Not on Windows, some not on macOS either: `import socketlab` must not ask for them.
@@ -37,16 +39,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_nothing_but_socketlab_lands_in_site_packages(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} == {"socketlab", f"{wheel.name.rsplit('-py3', 1)[0]}.dist-info"}
-    assert {"socketlab/py.typed", "socketlab/wire/messages/en.toml", "socketlab/wire/messages/es.toml"} <= set(names)
+    dist_info = f"{wheel.name.rsplit('-py3', 1)[0]}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"socketlab", dist_info}
+    assert {"socketlab/py.typed", *(f"socketlab/wire/messages/{code}.toml" for code in LANGUAGES)} <= set(
+        names
+    )
 
 
 def test_it_imports_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "clean", with_pip=False)
     python = tmp_path / "clean" / "bin" / "python"
     # pip of this environment, into that one: the clean one then holds the wheel and nothing else.
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-index", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True, timeout=100)
+    install = ["-m", "pip", "--python", str(python), "install", "-q", "--no-index", str(wheel)]
+    subprocess.run([sys.executable, *install], check=True, capture_output=True, timeout=100)
 
     run = subprocess.run(
         [python, "-I", "-W", "error", "-c", IMPORT_WITHOUT_UNIX],

@@ -101,6 +101,17 @@ def test_the_host_is_gone(lab: Lab) -> None:
     assert '"table"' not in tables
 
 
+def test_a_link_that_comes_back_is_no_end(lab: Lab) -> None:
+    """As when a host is disconnected from its network and connected again."""
+    agent, _ = _faulty(lab)
+    leases = _named(agent.leases())
+    lab.client.run("ip", "link", "delete", "eth0")
+    lab.server.run("ip", "link", "add", "eth1", "type", "veth")
+    lease = agent.add(Route("throw", "10.98.7.0/24"), seconds=2.5)  # longer than it waits for a lost link
+    agent.wait_for(f"{lease.id} healed, its time is up")
+    assert _named(agent.leases()) == leases
+
+
 def test_started_before_its_link_it_waits(lonely: Agent) -> None:
     lonely.host.run("ip", "link", "add", "eth0", "type", "veth")
     lonely.ready()

@@ -1,0 +1,53 @@
+"""One lab a worker: a server, a client with its agent, and a bystander that no fault is meant for."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import docker
+import docker.errors
+import pytest
+
+from tests.docker.lab import VERSION, Host, Lab
+
+IMAGES = [f"socketlab/{role}:{VERSION}" for role in ("server", "client", "agent")]
+
+
+@pytest.fixture(scope="session")
+def labels() -> dict[str, str]:
+    """The labels of this test run, given by `./scripts/test`; its lock is held as long as the run lives."""
+    run = os.environ.get("SOCKETLAB_RUN", "")
+    return {"org.socketlab.run": run} if run else {}
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine with the lab's images; without one the tests that need it are skipped and say so."""
+    try:
+        client = docker.from_env()
+        missing = [image for image in IMAGES if not client.images.list(name=image)]
+        client.close()
+    except docker.errors.DockerException as error:
+        pytest.skip(f"no Docker engine answers: {error}")
+    if missing:
+        pytest.skip(f"images missing: {', '.join(missing)}; ./scripts/test builds them")
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts of the shared lab."""
+
+    lab: Lab
+    server: Host
+    client: Host
+    bystander: Host
+
+
+@pytest.fixture(scope="session")
+def hosts(engine: None, labels: dict[str, str]) -> Iterator[Hosts]:  # noqa: ARG001 - asked for, not used
+    """The shared lab. A test that changes it puts it back."""
+    with Lab("tests", labels) as lab:
+        server = lab.with_agent(lab.server())
+        client = lab.with_agent(lab.caller("client", 20))
+        bystander = lab.caller("bystander", 21)
+        yield Hosts(lab, server, client, bystander)
