@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from socketlab.wire import Happened, decode
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).parents[2]
+WORKERS = 16
+"""Of pytest-xdist, between which the subnets are shared out."""
 CTRL_C = 5.0
 """Seconds in which Ctrl-C must have stopped everything."""
 CLEAR_LINE = "\x1b[2K"
@@ -108,10 +110,20 @@ class Output:
         return time.monotonic() - started
 
 
+def free_number(engine: docker.DockerClient) -> int:
+    """Third number of a /24 of 10.214 that no network of the engine has; each worker chooses among its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    pools = [pool for network in engine.networks.list() for pool in network.attrs["IPAM"]["Config"] or []]
+    taken = {pool.get("Subnet") for pool in pools}
+    own = range(worker * 256 // WORKERS, (worker + 1) * 256 // WORKERS)
+    return random.choice([number for number in own if f"10.214.{number}.0/24" not in taken])  # noqa: S311 - as good as any
+
+
 @contextmanager
 def project(labels: dict[str, str], folder: Path) -> Iterator[Project]:
     """A project on some subnet; nothing of it is left at the end."""
-    number = random.randrange(16, 128)  # noqa: S311 - which free subnet is taken guards nothing
+    with closing(docker.from_env()) as client:
+        number = free_number(client)
     name = f"socketlab-test-{os.getpid()}-{number}"
     services = ("server", "server-agent", "client", "client-agent", "mine", "mine-client")
     override = {
