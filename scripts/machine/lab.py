@@ -62,12 +62,11 @@ def tour_command(environ: Mapping[str, str], *, columns: int | None, terminal: b
     Args:
         environ: whose locale the tour speaks. Where it asks for none, that is the C locale (locale(7)), not
             the image's.
-        columns: width of the terminal that stdout is, if it is one.
+        columns: width of the terminal that stdout is; without one the table is 80 wide.
         terminal: whether stdin is one, too: without, none can be made on the host.
     """
     passed = {"LANG": "C", **{name: environ[name] for name in _LOCALE if environ.get(name)}}
-    if columns is not None:
-        passed["COLUMNS"] = str(columns)
+    passed["COLUMNS"] = str(columns or 80)
     return [
         *(*COMPOSE, "exec"),
         *([] if terminal else ["-T"]),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from socketlab.wire import Happened, decode
@@ -111,12 +112,13 @@ class Output:
 
 
 def free_number(engine: docker.DockerClient) -> int:
-    """Third number of a /24 of 10.214 that no network of the engine has; each worker chooses among its own."""
+    """Third number of a /24 of 10.214 that no network of the engine has, among this worker's own."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
     pools = [pool for network in engine.networks.list() for pool in network.attrs["IPAM"]["Config"] or []]
     taken = {pool.get("Subnet") for pool in pools}
     own = range(worker * 256 // WORKERS, (worker + 1) * 256 // WORKERS)
-    return random.choice([number for number in own if f"10.214.{number}.0/24" not in taken])  # noqa: S311 - as good as any
+    free = [number for number in own if f"10.214.{number}.0/24" not in taken]
+    return random.choice(free)  # noqa: S311 - which of them is taken guards nothing
 
 
 @contextmanager
