@@ -125,7 +125,7 @@ class Program:
             faults.add(fault, holder="standing")
         clients = Clients(self._selector, self._folder, lambda line: answer(line, faults))
         self._open.callback(clients.close)
-        self._open.callback(Readiness(self._selector).close)
+        self._open.callback(Readiness(self._selector, lambda: self._has_link).close)
         log("ready", count=len(standing))
         while not self._ended:
             self._turn(faults.next_due(), clients.next_due())

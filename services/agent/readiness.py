@@ -1,9 +1,11 @@
 """Readiness: an abstract Unix socket of the network namespace, there from when the agent is ready.
 
 Whoever connects is told so in one line and needs no file of the agent's (unix(7): no permissions either).
+While the namespace has lost its host's link nothing is told: the agent serves nobody there.
 """
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from selectors import EVENT_READ, BaseSelector
 
@@ -18,13 +20,15 @@ class Readiness:
 
     Args:
         selector: the loop's; its keys' data are callables without arguments.
+        is_ready: asked each time.
 
     Raises:
         OSError: another program has the name.
     """
 
-    def __init__(self, selector: BaseSelector) -> None:
+    def __init__(self, selector: BaseSelector, is_ready: Callable[[], bool]) -> None:
         self._selector = selector
+        self._is_ready = is_ready
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             self._listener.bind(AGENT_READY)
@@ -39,7 +43,8 @@ class Readiness:
             connection, _ = self._listener.accept()
             with connection:
                 connection.settimeout(0)
-                connection.send(_SAID)
+                if self._is_ready():
+                    connection.send(_SAID)
 
     def close(self) -> None:
         """Be ready no longer."""

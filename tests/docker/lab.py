@@ -10,9 +10,10 @@ Theory of operation
 import ipaddress
 import os
 import random
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 # Before testcontainers is imported: its reaper is an image to pull, and our labels do its work.
@@ -25,7 +26,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import ExecWaitStrategy
 
-from socketlab.wire import Event, Happened, LineBuffer, Message, Outcome, Returned, decode
+from socketlab.wire import Event, Happened, Message, Outcome, Returned, decode
 
 VERSION = "0.1.0"
 HEALTH = ["python3", "-I", "-S", "/opt/lab/services/health.py"]
@@ -41,21 +42,12 @@ HARDENED: dict[str, Any] = {
 NET_ATTEMPTS = 20
 
 
-@dataclass
-class Program:
-    """A program that runs on a host and reports wire lines while it does."""
-
-    lines: Iterator[bytes]
-    buffer: LineBuffer = field(default_factory=LineBuffer)
-    waiting: list[Message] = field(default_factory=list)
-
-    def events(self) -> Iterator[Event]:
-        """Its events, each as it arrives."""
-        for chunk in self.lines:
-            for line in self.buffer.feed(chunk):
-                message = decode(line)
-                assert isinstance(message, Happened)
-                yield message.event
+def events_of(lines: Iterable[bytes]) -> Iterator[Event]:
+    """The events that a program reports as wire lines, each as it arrives."""
+    for line in lines:
+        message = decode(line)
+        assert isinstance(message, Happened)
+        yield message.event
 
 
 @dataclass
@@ -74,7 +66,7 @@ class Host:
     def once(self, *arguments: str) -> list[Event]:
         """One real conversation from this host, by the client program: an event for each socket call."""
         _, out, err = self.run(*ONCE, *arguments)
-        events = list(Program(iter([out.encode()])).events())
+        events = list(events_of(out.encode().splitlines()))
         assert events, err
         return events
 
@@ -82,12 +74,11 @@ class Host:
         """The outcome of one call (`connect`, `recv`, ...) of a conversation."""
         return outcome(self.once(*arguments), name)
 
-    def begin_once(self, *arguments: str) -> Program:
-        """Begin a conversation and read its events while it goes on."""
-        container = self.container.get_wrapped_container()
-        _, stream = container.exec_run([*ONCE, *arguments], stream=True)
-        assert not isinstance(stream, bytes)
-        return Program(stream)
+    def begin_once(self, *arguments: str) -> Iterator[Event]:
+        """Begin a conversation; gives its events while it goes on, and ends with it."""
+        command = ["docker", "exec", self.container.get_wrapped_container().id or "", *ONCE, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            yield from events_of(process.stdout or ())
 
     def fault(self, *arguments: str) -> list[Message]:
         """What `socketlab-fault ARGUMENTS --json` answers on this host's agent."""

@@ -51,11 +51,11 @@ def seconds_until_connected(host: Host, limit: float) -> float:
 
 
 def test_the_server_is_killed_in_mid_connection(own: Hosts, only: str) -> None:
-    program = own.client.begin_once(
+    conversation = own.client.begin_once(
         "tcp", "server", str(ECHO), only, "--send", "x", "--hold", "--timeout", "20"
     )
     events = []
-    for event in program.events():
+    for event in conversation:
         events.append(event)
         if event.outcome and event.outcome.result == Returned(b"x"):
             own.server.container.get_wrapped_container().kill("SIGKILL")
@@ -66,12 +66,12 @@ def test_the_server_is_killed_in_mid_connection(own: Hosts, only: str) -> None:
 
 def test_the_server_is_paused_in_mid_connection(own: Hosts, only: str) -> None:
     server = own.server.container.get_wrapped_container()
-    program = own.client.begin_once(
+    conversation = own.client.begin_once(
         "tcp", "server", str(ECHO), only, "--send", "x", "--hold", "--timeout", "1.5"
     )
     events = []
     try:
-        for event in program.events():
+        for event in conversation:
             events.append(event)
             if event.outcome and event.outcome.result == Returned(b"x"):
                 server.pause()

@@ -101,6 +101,18 @@ def test_the_host_is_gone(lab: Lab) -> None:
     assert '"table"' not in tables
 
 
+def test_without_a_link_it_is_not_ready(lab: Lab) -> None:
+    """The old namespace of a host that was restarted: whoever waits for the agent must not take this one."""
+    agent = lab.agent(lab.server).ready()
+    lab.client.run("ip", "link", "delete", "eth0")
+    said = b"the kernel has yet to tell it"
+    while said:
+        with lab.server.unix_socket() as asking:
+            asking.connect(AGENT_READY)  # refused once it has ended
+            said = asking.makefile("rb").readline()
+    assert agent.ended() == 75
+
+
 def test_a_link_that_comes_back_is_no_end(lab: Lab) -> None:
     """As when a host is disconnected from its network and connected again."""
     agent, _ = _faulty(lab)
