@@ -1,5 +1,6 @@
 """Who is ready: the agent that the tour waits for, and this client, when its health check asks."""
 
+import errno
 import os
 import socket
 import threading
@@ -9,6 +10,7 @@ from typing import Final, Self
 
 from services.messages import ServiceError
 from services.ports import AGENT_READY
+from services.unix_socket import listen
 from socketlab.wire import LineBuffer, Ready, WireError, decode, encode
 
 _AGAIN: Final = 0.02
@@ -100,15 +102,9 @@ def _listen(path: Path) -> socket.socket | None:
     Raises:
         OSError: it cannot be made there.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
-        asker.settimeout(_ANSWER)
-        try:
-            asker.connect(os.fspath(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            path.unlink(missing_ok=True)
-        else:
+    try:
+        return listen(os.fspath(path))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             return None
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(os.fspath(path))
-    listener.listen()
-    return listener
+        raise

@@ -18,6 +18,7 @@ from services.messages import ServiceError, say
 from services.ports import HEALTH_PATH, REPORT
 from services.runner.answering import answer_all
 from services.runner.program import Program, why_not
+from services.unix_socket import listen
 from socketlab.wire import ProgramReport, Ready
 from socketlab.wire.text import speaks_utf8, to_ascii
 
@@ -107,20 +108,15 @@ def _listen_tcp(port: int) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    """A listener on a Unix socket, also where a runner that was killed has left its file.
+    """A listener on a Unix socket.
 
     Raises:
         ServiceError: it cannot be had.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.unlink(missing_ok=True)
-        listener.bind(str(path))
-        listener.listen()
+        return listen(str(path))
     except OSError as error:
-        listener.close()
         raise _cannot_listen(str(path), error) from error
-    return listener
 
 
 def _cannot_listen(where: str, error: Exception) -> ServiceError:

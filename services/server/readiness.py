@@ -6,7 +6,6 @@ last, after every service, and each time it looks whether all of them still serv
 """
 
 import contextlib
-import errno
 import os
 import socket
 import threading
@@ -15,9 +14,9 @@ from collections.abc import Sequence
 from services.server.errors import OpenError, ServerError
 from services.server.service import Program, Service
 from services.server.waiting import Waiter, Woke, join
+from services.unix_socket import listen
 from socketlab.wire import Failure, Ready, encode
 
-_BACKLOG = 16
 _SEND_SECONDS = 1.0
 
 
@@ -70,36 +69,9 @@ class Readiness:
 
 
 def _open(path: str) -> socket.socket:
-    address = "\0" + path[1:] if path.startswith("@") else path
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.settimeout(0)
     try:
-        _bind(listener, address)
-        listener.listen(_BACKLOG)
+        listener = listen(path)
     except OSError as error:
-        listener.close()
         raise OpenError(f"unix {path}", error) from error
+    listener.settimeout(0)
     return listener
-
-
-def _bind(listener: socket.socket, address: str) -> None:
-    """Bind, also where a program that was killed has left its socket file."""
-    try:
-        listener.bind(address)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE or not _left_behind(address):
-            raise
-        os.unlink(address)  # noqa: PTH108 - as above
-        listener.bind(address)
-
-
-def _left_behind(address: str) -> bool:
-    """Whether a socket is there on which nobody listens."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
-        try:
-            asker.connect(address)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-    return False
