@@ -34,7 +34,7 @@ HARDENED: dict[str, Any] = {
     "init": True,
     "read_only": True,
     "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges:true"],
+    "security_opt": ["no-new-privileges=true"],
     "pids_limit": 256,
     # Tests ask when they want to know; a probe a second in each of many containers only takes their time.
     "healthcheck": {"test": ["NONE"]},

@@ -204,7 +204,7 @@ def test_everything_is_hardened(lab: Project) -> None:
         assert sorted(host["CapAdd"] or []) == (["NET_ADMIN", "NET_RAW"] if agent else [])
         assert host["ReadonlyRootfs"]
         assert not host["Privileged"]
-        assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert "no-new-privileges=true" in host["SecurityOpt"]
         assert item["Config"]["User"] == ("0:0" if agent else "10001:10001")
         assert item["Config"]["Labels"]["org.socketlab.lab"] == lab.environment["SOCKETLAB_LAB"]
         assert not host["PortBindings"]
