@@ -4,7 +4,8 @@ Theory of operation
     apt can be pointed at folders of its own: its lists, its cache, and an empty database in which nothing
     counts as installed. So it resolves and fetches packages of one suite, checked against Debian's keys,
     without root and without touching the machine. What was fetched stays in the cache, and serves when the
-    mirror cannot be reached. Nothing is ever installed: packages are unpacked, their scripts do not run.
+    mirror cannot be reached. They are unpacked, their scripts do not run. Only `install` installs,
+    as root, what the machine itself shall have.
 """
 
 import os
@@ -119,6 +120,17 @@ def unpack(package: Path, root: Path, without: Sequence[str] = ()) -> None:
         ["tar", "--extract", "--directory", str(root), "--keep-directory-symlink", "--no-same-owner"]
         + [f"--exclude={pattern}" for pattern in without],
     )
+
+
+def install(*packages: str) -> None:
+    """Install packages of the machine's own release; takes root.
+
+    Raises:
+        CommandError: apt could not.
+    """
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update"], extra=quiet)
+    run(["apt-get", "install", "--yes", "--no-install-recommends", *packages], extra=quiet)
 
 
 def cache_folder() -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from scripts.machine.debian import install
 from scripts.machine.errors import LackingError
 from scripts.machine.process import Answer, ask, run
 from scripts.machine.steps import Step
@@ -130,12 +131,9 @@ def _install() -> None:
     """
     if shutil.which("apt-get") is None:
         raise LackingError("machine.engine-no-apt")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "--yes", "--no-install-recommends"]
-    run(["apt-get", "update"], extra=quiet)
-    run([*install, "docker.io", "iptables"], extra=quiet)
+    install("docker.io", "iptables")
     if shutil.which("docker") is None:  # from Debian 13 on the command is a package of its own
-        run([*install, "docker-cli"], extra=quiet)
+        install("docker-cli")
 
 
 def start_daemon(argv: Sequence[str], log: Path, deadline: float = START_DEADLINE) -> None:

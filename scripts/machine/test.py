@@ -6,7 +6,7 @@ tests run all the same, so that one run tells everything.
 
 import os
 
-from scripts.machine import ROOT, leftovers
+from scripts.machine import ROOT, leftovers, tools
 from scripts.machine.command import Options, run_command
 from scripts.machine.environment import BIN, PYTHON
 from scripts.machine.prepare import build, reach_engine
@@ -32,7 +32,11 @@ def test(options: Options) -> int:
     Raises:
         MachineError: a step failed, so nothing was tested.
     """
-    reach_engine(install="--install-engine" in options.flags)
+    may_install = "--install-engine" in options.flags
+    reach_engine(install=may_install)
+    with step("tools") as current:
+        missing = tools.ensure(current, asked=may_install)
+        current.done("without" if missing else "tools", names=", ".join(missing))
     build(rebuild=False, tests=True)
     with step("leftovers") as current:
         names = leftovers.remove()

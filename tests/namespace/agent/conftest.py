@@ -3,16 +3,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from scripts.machine import tools
 from tests.namespace.agent.lab import Agent, Host, Lab, labs
 
 
 @pytest.fixture(scope="session")
 def namespaces() -> None:
     """Skip, with the reason, where network namespaces cannot be made."""
+    if missing := tools.missing():
+        pytest.skip(f"needs {', '.join(missing)}: packages iproute2 and nftables")
     try:
         Host().close()
-    except FileNotFoundError as error:
-        pytest.skip(f"needs ip (iproute2): {error}")
     except subprocess.CalledProcessError as error:
         pytest.skip(f"network namespaces cannot be made here: {error.stderr!r}")
 
