@@ -132,8 +132,9 @@ class ToldSocket:
         self._socket.settimeout(timeout)
 
     def _open(self, family: socket.AddressFamily, kind: socket.SocketKind) -> None:
-        def make() -> None:
+        def make() -> str:
             self._socket = socket.socket(family, kind)
+            return f"<socket fd={self._socket.fileno()}>"
 
         perform(f"socket({family.name}, {kind.name})", make, self._tell)
 

@@ -90,6 +90,8 @@ def test_a_socket_tells_each_call_in_order() -> None:
         "shutdown(SHUT_WR)",
         "recv() until b''",
     ]
+    assert isinstance(told[0].result, Returned)
+    assert str(told[0].result.value).startswith("<socket fd=")
 
 
 @given(st.binary(max_size=200))
