@@ -23,6 +23,7 @@ SETTLE: Final = 5.0
 _AGAIN: Final = 0.02
 _GRACE: Final = 1.5
 """Seconds between SIGTERM and SIGKILL; with it a host stays below the 2 s that compose may give it."""
+_LAST_WORDS: Final = 1.0
 _TAIL: Final = 20
 _LINE: Final = 300
 _LISTENERS: Final = 16
@@ -96,7 +97,7 @@ class Program:
         """How it stands now."""
         code = self._process.poll()
         if code is not None:
-            self._tail.join(1.0)  # its last words may still be on the way
+            self._hear_it_out()
             return ProgramReport(
                 program=self._name, state="ended", exit_code=code, last_lines=tuple(self._last_lines)
             )
@@ -119,6 +120,11 @@ class Program:
             self._process.wait(_GRACE)
         self._signal(signal.SIGKILL)
         self._process.wait()
+        self._hear_it_out()
+
+    def _hear_it_out(self) -> None:
+        """Wait a moment for its last words; a child of its own may hold its stderr open for longer."""
+        self._tail.join(_LAST_WORDS)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
