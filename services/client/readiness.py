@@ -4,14 +4,14 @@ import errno
 import os
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Final, Self
 
+from services.client.asking import ask_until, read_answer
 from services.messages import ServiceError
 from services.ports import AGENT_READY
 from services.unix_socket import listen
-from socketlab.wire import LineBuffer, Ready, WireError, decode, encode
+from socketlab.wire import Ready, WireError, encode
 
 _AGAIN: Final = 0.02
 _ANSWER: Final = 1.0
@@ -20,8 +20,7 @@ _ANSWER: Final = 1.0
 def wait_for_agent(deadline: float) -> Ready:
     """Wait until the agent in this network namespace says that it is ready.
 
-    It starts after this program, so that compose has no cycle, and nothing tells of a socket that does not
-    exist yet: this one wait is a poll, every 20 ms.
+    It starts after this program, so that compose has no cycle.
 
     Args:
         deadline: seconds to wait at most.
@@ -29,34 +28,17 @@ def wait_for_agent(deadline: float) -> Ready:
     Raises:
         ServiceError: it did not answer in time.
     """
-    give_up = time.monotonic() + deadline
-    while True:
-        try:
-            return _ask_agent()
-        except (OSError, WireError) as error:
-            if time.monotonic() >= give_up:
-                raise ServiceError("client.no-agent", seconds=f"{deadline:g}", seen=error) from error
-            time.sleep(_AGAIN)
+    try:
+        return ask_until(deadline, _AGAIN, _ask_agent)
+    except (OSError, WireError) as error:
+        raise ServiceError("client.no-agent", seconds=f"{deadline:g}", seen=error) from error
 
 
 def _ask_agent() -> Ready:
-    """One question.
-
-    Raises:
-        OSError: nobody is there, or it says nothing.
-        WireError: what it says is not that it is ready.
-    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
         asker.settimeout(_ANSWER)
         asker.connect(AGENT_READY)
-        lines = LineBuffer()
-        while data := asker.recv(4096):
-            for line in lines.feed(data):
-                answer = decode(line)
-                if isinstance(answer, Ready):
-                    return answer
-                raise WireError("wire-message", expected=Ready.type, seen=answer.type)
-    raise ConnectionError(f"{AGENT_READY!a}: EOF")
+        return read_answer(asker, Ready, f"{AGENT_READY!a}")
 
 
 class Health:

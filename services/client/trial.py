@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from services.client.asking import ask_until, read_answer
 from services.client.calls import ToldSocket, of_call, resolve, shown
 from services.client.console import OUT, printable, width
 from services.client.words import came_back, duration, is_own_timer
@@ -21,7 +22,6 @@ from services.messages import ServiceError, say
 from socketlab.wire import (
     Event,
     Happened,
-    LineBuffer,
     Listener,
     Outcome,
     ProgramReport,
@@ -29,7 +29,6 @@ from socketlab.wire import (
     Raised,
     Returned,
     WireError,
-    decode,
 )
 
 WORKS: Final = 0
@@ -120,28 +119,17 @@ def ask_report(host: str, port: int, deadline: float) -> ProgramReport:
     Raises:
         ServiceError: no report in time.
     """
-    give_up = time.monotonic() + deadline
-    while True:
-        try:
-            return _ask(host, port)
-        except (OSError, WireError) as error:
-            if time.monotonic() >= give_up:
-                raise ServiceError(
-                    "client.no-report", host=host, port=port, seconds=f"{deadline:g}", seen=error
-                ) from error
-            time.sleep(_AGAIN)
+    try:
+        return ask_until(deadline, _AGAIN, lambda: _ask(host, port))
+    except (OSError, WireError) as error:
+        raise ServiceError(
+            "client.no-report", host=host, port=port, seconds=f"{deadline:g}", seen=error
+        ) from error
 
 
 def _ask(host: str, port: int) -> ProgramReport:
     with socket.create_connection((host, port), timeout=_REPORT) as asker:
-        lines = LineBuffer()
-        while data := asker.recv(4096):
-            for line in lines.feed(data):
-                answer = decode(line)
-                if isinstance(answer, ProgramReport):
-                    return answer
-                raise WireError("wire-message", expected=ProgramReport.type, seen=answer.type)
-    raise ConnectionError(f"{host}:{port}: EOF")
+        return read_answer(asker, ProgramReport, f"{host}:{port}")
 
 
 def visit_program(host: str, listener: Listener) -> Visit:
