@@ -12,9 +12,10 @@ Theory of operation
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from services.protocol.errors import LocalProtocolError, RemoteProtocolError
+from services.protocol.serving import Stage
 
 LIMIT = 4096
 """Longest line in bytes, its line end not counted, where nothing else is asked for."""
@@ -51,6 +52,11 @@ class ChatSession:
         self._limit = limit
         self._unfinished = b""
         self._over = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a line has begun and not ended."""
+        return bool(self._unfinished)
 
     def receive(self, data: bytes) -> list[ChatEvent]:
         """Take what the peer sent; `b""` means it closed its side.
@@ -117,9 +123,17 @@ class ChatServing:
     A peer that breaks the protocol is told so in one line; that ends it too.
     """
 
+    due: Final = None
+
     def __init__(self) -> None:
         self.over: str | None = None
+        self.messages = 0
         self._session = ChatSession()
+
+    @property
+    def stage(self) -> Stage:
+        """What it waits for."""
+        return Stage.MESSAGE if self._session.unfinished else Stage.BETWEEN
 
     def receive(self, data: bytes) -> bytes:
         """Take what the peer sent (`b""`: it closed its side); give what to answer.
@@ -134,11 +148,21 @@ class ChatServing:
             self.over = str(error)
             return answers + self._session.send(self.over)
 
+    def tick(self) -> bytes:
+        """Nothing is ever due."""
+        return b""
+
+    def give_up(self, why: str) -> bytes:
+        """End it, and say why in one line."""
+        self.over = why
+        return self._session.send(why)
+
     def _answers(self, events: Iterable[ChatEvent]) -> bytes:
         answers = []
         for event in events:
             match event:
                 case Line(text):
+                    self.messages += 1
                     answers.append(self._session.send(text))
                 case Ended(reason):
                     self.over = reason

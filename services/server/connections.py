@@ -1,11 +1,14 @@
-"""The connections that are open: how many there may be, and when the last has ended."""
+"""How many connections are open, and how many there may be."""
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Connections:
-    """Runs one thread a connection, at most so many at once.
+    """Counts; may be asked from any thread.
 
     Args:
         limit: most at once.
@@ -13,36 +16,24 @@ class Connections:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._open = 0
-        self._changed = threading.Condition()
+        self.open = 0
+        self.emptied: Callable[[], None] | None = None
+        """Called, in the thread that it was served in, when the last one has ended; None: nobody waits for
+        that."""
+        self._lock = threading.Lock()
 
-    def start(self, serve: Callable[[], None]) -> bool:
-        """Serve one connection in its own thread; False: too many are open, or no thread is to be had."""
-        with self._changed:
-            if self._open >= self.limit:
+    def enter(self) -> bool:
+        """Count one more; False: there are too many."""
+        with self._lock:
+            if self.open >= self.limit:
                 return False
-            self._open += 1
-        try:
-            # Daemons: the program ends when the drain's time is up, whatever a peer still does.
-            threading.Thread(target=self._run, args=(serve,), daemon=True).start()
-        except RuntimeError:  # a container's limit of processes counts threads (cgroups(7), pids)
-            self._ended()
-            return False
-        return True
+            self.open += 1
+            return True
 
-    def drain(self, seconds: float) -> int:
-        """Wait for all to end, at most so long; how many are left."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._open == 0, seconds)
-            return self._open
-
-    def _run(self, serve: Callable[[], None]) -> None:
-        try:
-            serve()
-        finally:
-            self._ended()
-
-    def _ended(self) -> None:
-        with self._changed:
-            self._open -= 1
-            self._changed.notify_all()
+    def leave(self) -> None:
+        """One has ended."""
+        with self._lock:
+            self.open -= 1
+            empty = self.open == 0
+        if empty and self.emptied:
+            self.emptied()

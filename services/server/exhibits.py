@@ -3,10 +3,10 @@
 import socket
 import struct
 
+from services.protocol.echo import EchoServing
+from services.server.blocking.peer import Peer
 from services.server.errors import OpenError, ServerError
 from services.server.listeners import Bound, open_tcp
-from services.server.threaded import CHUNK, Peer
-from services.server.waiting import Woke
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """`struct linger`: on, 0 seconds. close() then sends a RST instead of a FIN (socket(7), SO_LINGER)."""
@@ -21,14 +21,17 @@ _FILL_SECONDS = 0.3
 
 def keep_silent(peer: Peer) -> str:
     """The handler that reads all it is sent and never answers."""
-    while peer.wait() is Woke.READABLE:
-        if not peer.conn.recv(CHUNK):
+    echo = EchoServing()  # what it waits for is the same
+    while (why := peer.wait_for(echo)) is None:
+        if not peer.receive():
             return "eof"
-    return "idle"
+    return why
 
 
 def reset(peer: Peer) -> str:
     """The handler that answers the first bytes with a RST."""
+    if why := peer.wait_for(EchoServing()):
+        return why
     if not peer.receive():
         return "eof"
     peer.conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

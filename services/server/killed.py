@@ -17,7 +17,7 @@ from pathlib import Path
 
 from services.server.listeners import Bound
 from services.server.log import log
-from services.server.service import Program
+from services.server.shared import Program
 from services.server.waiting import Waiter, Woke, join
 
 _VICTIM = Path(__file__).with_name("victim.py")

@@ -23,6 +23,17 @@ _TEXT = "{time:HH:mm:ss.SSS} {level:<7} {message}\n{exception}"
 _JSON = "{extra[json]}\n"
 
 
+class _Sink:
+    """What is known of the sink, so that a line which is not written costs nothing."""
+
+    debug = False
+
+
+def debugging() -> bool:
+    """Whether the level DEBUG is written."""
+    return _Sink.debug
+
+
 def set_up(level: str, *, debug: bool) -> None:
     """Choose the sink: JSON lines on standard output, or text on standard error where output is a terminal.
 
@@ -31,6 +42,7 @@ def set_up(level: str, *, debug: bool) -> None:
         debug: an error that is our own mistake is written with its traceback.
     """
     logger.remove()
+    _Sink.debug = level == "DEBUG"
     if sys.stdout.isatty():
         logger.add(sys.stderr, level=level, format=lambda _: _TEXT, backtrace=False, diagnose=False)
     else:

@@ -2,22 +2,20 @@
 
 A health check that tries the port would be content with a proxy in front of it, or with a kernel that
 queues connections for a program that hangs. So the program itself answers, on a Unix socket that is opened
-last, after every service, and each time it looks whether all of them still serve.
+last, after every service, and each time it looks whether all of them still serve. It stands in the main
+thread's loop: a server whose loop hangs gives no answer.
 """
 
 import contextlib
-import os
 import socket
-import threading
 from collections.abc import Sequence
 
+from services import unix_socket
+from services.server.accepting import PAUSE
 from services.server.errors import OpenError, ServerError
-from services.server.service import Program, Service
-from services.server.waiting import Waiter, Woke, join
-from services.unix_socket import listen
+from services.server.loop.loop import Loop
+from services.server.service import Service
 from socketlab.wire import Failure, Ready, encode
-
-_SEND_SECONDS = 1.0
 
 
 class Readiness:
@@ -26,40 +24,45 @@ class Readiness:
     Args:
         path: of the socket; `@name`: an abstract one (unix(7)).
         services: which must serve.
-        program: what the process shares.
+        loop: it stands in this loop.
 
     Raises:
         OpenError: the kernel refused, or another program answers there.
     """
 
-    def __init__(self, path: str, services: Sequence[Service], program: Program) -> None:
+    def __init__(self, path: str, services: Sequence[Service], loop: Loop) -> None:
         self._path = path
         self._services = services
-        self._stopping = program.stopping
+        self._loop = loop
         self._listener = _open(path)
-        self._loop = threading.Thread(target=self._answer_all, name=path, daemon=True)
 
     def start(self) -> None:
         """Answer from now on."""
-        self._loop.start()
+        self._loop.add(self._listener.fileno(), self)
 
     def close(self) -> None:
         """Stop to answer."""
-        join(self._loop)
+        self._loop.discard(self._listener.fileno())
         self._listener.close()
-        if not self._path.startswith("@"):
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108 - a name, which pathlib would change (`//`, `./`)
+        with contextlib.suppress(OSError):  # of a folder that is gone, or not ours any more
+            unix_socket.remove(self._path)
 
-    def _answer_all(self) -> None:
-        waiter = Waiter(self._listener, self._stopping)
-        while waiter.wait() is Woke.READABLE:
-            # An asker that has gone away is its own affair.
-            with contextlib.suppress(OSError):
-                asker, _ = self._listener.accept()
-                with asker:
-                    asker.settimeout(_SEND_SECONDS)
-                    asker.sendall(self._answer())
+    def ready(self, _: int) -> None:
+        """Answer one who asks."""
+        try:
+            asker, _ = self._listener.accept()
+        except OSError:
+            # Without a descriptor for it the asker stays in the queue: without a pause this would spin.
+            self._loop.rest(self._listener.fileno(), PAUSE)
+            return
+        # An asker that has gone away is its own affair; the answer always fits in a socket's buffer.
+        with asker, contextlib.suppress(OSError):
+            asker.settimeout(0)
+            asker.sendall(self._answer())
+
+    def failed(self) -> None:
+        """It answers no more, and so is not ready."""
+        self._loop.discard(self._listener.fileno())
 
     def _answer(self) -> bytes:
         dead = ", ".join(str(service.bound) for service in self._services if not service.alive())
@@ -70,7 +73,7 @@ class Readiness:
 
 def _open(path: str) -> socket.socket:
     try:
-        listener = listen(path)
+        listener = unix_socket.listen(path)
     except OSError as error:
         raise OpenError(f"unix {path}", error) from error
     listener.settimeout(0)

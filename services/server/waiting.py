@@ -6,9 +6,14 @@ Theory of operation
     a socket pair. A byte written to the other end is never read, so that the first is readable for everybody
     and stays so: one write wakes all threads, those that come later too.
 
-    A signal must write that byte in the very moment it arrives (`signal.set_wakeup_fd`). A handler in Python
-    runs between two steps of the main thread: one that arrives after the last step before poll(2) would be
-    noticed when poll(2) returns, which is never.
+    A signal must wake the main thread in the very moment it arrives (`signal.set_wakeup_fd`). A handler in
+    Python runs between two steps of the main thread: one that arrives after the last step before poll(2)
+    would be noticed when poll(2) returns, which is never. It has a pair of its own, from which it is read
+    away: the second signal must wake the thread too, when it has long noticed that it is to stop.
+
+    The pair outlives fork(2): a byte written by the parent stops its children too. They have closed their
+    copy of the writing end, so that the parent's death, whatever the cause, is the end of the stream for
+    them.
 """
 
 import contextlib
@@ -17,10 +22,10 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Stopping:
@@ -29,6 +34,12 @@ class Stopping:
     def __init__(self) -> None:
         self._felt, self._asking = socket.socketpair()
         self._asking.settimeout(0)
+        self.signalled, self._waking = socket.socketpair()
+        """Becomes readable with each signal, for the main thread, which is to read it empty."""
+        self.signalled.settimeout(0)
+        self._waking.settimeout(0)
+        self.at_once: list[Callable[[], None]] = []
+        """What is called when the second signal ends the process: to take its children along."""
 
     def asked(self) -> bool:
         """Whether the program has been asked to stop."""
@@ -47,11 +58,14 @@ class Stopping:
         def on_signal(number: int, _: FrameType | None) -> None:
             nonlocal arrived
             arrived += 1
+            self.ask()
             if arrived > 1:
+                for call in self.at_once:
+                    call()
                 # Not by the signal's default action: the first process of a container has none (kill(2)).
                 os._exit(128 + number)
 
-        signal.set_wakeup_fd(self._asking.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, on_signal)
         try:
@@ -59,10 +73,25 @@ class Stopping:
         finally:
             signal.set_wakeup_fd(-1)
 
+    def inherit(self) -> None:
+        """To be called in a child after fork(2): from now on the parent asks, or its death does."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.at_once.clear()
+        self._asking.close()
+        self._waking.close()
+
+    def orphaned(self) -> bool:
+        """Whether the process that asks is gone."""
+        poll = select.poll()
+        poll.register(self, 0)  # POLLHUP need not be asked for (poll(2))
+        return bool(poll.poll(0))
+
     def close(self) -> None:
         """Free the descriptors: nobody waits any more."""
-        self._asking.close()
-        self._felt.close()
+        for sock in (self._asking, self._felt, self._waking, self.signalled):
+            sock.close()
 
     def fileno(self) -> int:
         """The descriptor that becomes readable."""
@@ -80,7 +109,13 @@ class Woke(Enum):
 
     READABLE = auto()
     STOPPING = auto()
+    ORPHANED = auto()
+    """The parent process is gone."""
     TIMEOUT = auto()
+
+
+_READABLE: Final = Woke.READABLE
+"""Asked for with every request: to look up a member of an enum is a call (until Python 3.12)."""
 
 
 class Descriptor(Protocol):
@@ -107,14 +142,17 @@ class Waiter:
 
     def wait(self, seconds: float | None = None) -> Woke:
         """Wait, at most so long. A readable source goes before the stop: what has arrived is still served."""
-        ready = [descriptor for descriptor, _ in self._poll.poll(_milliseconds(seconds))]
-        if self._source in ready:
-            return Woke.READABLE
-        return Woke.STOPPING if ready else Woke.TIMEOUT
+        ready = self._poll.poll(_milliseconds(seconds))
+        for descriptor, _ in ready:
+            if descriptor == self._source:
+                return _READABLE
+        if not ready:
+            return Woke.TIMEOUT
+        return Woke.ORPHANED if ready[0][1] & select.POLLHUP else Woke.STOPPING
 
     def forget_stopping(self) -> None:
-        """From now on wait for the source alone: the stop has been noticed."""
-        self._poll.unregister(self._stopping)
+        """From now on wait for the source, and the parent's death: the stop has been noticed."""
+        self._poll.modify(self._stopping, 0)
 
 
 def join(thread: threading.Thread, seconds: float | None = None) -> None:
@@ -124,4 +162,4 @@ def join(thread: threading.Thread, seconds: float | None = None) -> None:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1000
+    return None if seconds is None else max(0.0, seconds) * 1000

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from services.ports import HEALTH_PATH
-from services.protocol.echo import EchoServing
+from services.protocol.served import SERVED
+from services.server.blocking.peer import converse
 from services.server.listeners import open_tcp
+from services.server.loop.pollers import EpollPoller
 from services.server.readiness import Readiness
-from services.server.service import Limits, Program
-from services.server.threaded import StreamServer, converse
+from services.server.service import Limits
+from services.server.shared import Program
+from services.server.styles.threaded import ThreadedServer
 from tests.loopback.conftest import Connect
 from tests.loopback.running import (
     DEADLINE,
@@ -91,15 +94,18 @@ def test_health_is_false_when_the_answer_is_not_ready(answer: bytes) -> None:
 def test_health_is_false_when_one_service_does_not_serve() -> None:
     """A port that is open is not enough: this one even completes handshakes."""
     name = f"@socketlab-test-{uuid.uuid4().hex}"
-    program = Program(Limits(connections=1))
-    idle = StreamServer("echo", open_tcp("127.0.0.1", 0, 1), converse(EchoServing), program)
-    readiness = Readiness(name, [idle], program)
+    program = Program(Limits(), 1, EpollPoller())
+    idle = ThreadedServer("echo", open_tcp("127.0.0.1", 0, 1), converse(SERVED["echo"]), program)
+    readiness = Readiness(name, [idle], program.loop)
     readiness.start()
+    answering = threading.Thread(target=program.serve)
+    answering.start()
     asked = ask_health(name)
     program.stopping.ask()
+    answering.join()
     readiness.close()
     idle.close()
-    program.stopping.close()
+    program.close()
     assert asked.returncode == 1
     assert f"echo tcp 127.0.0.1:{idle.bound.port}" in asked.stderr
 
@@ -164,7 +170,7 @@ def test_the_lab_stops_with_a_client_on_every_port(connect: Connect) -> None:
         conns[-1].sendall(b"x\n")
         assert conns[-1].recv(10) == b"x\n"
         assert lab.stop() == 0
-        assert [conn.recv(10) for conn in conns] == [b""] * len(conns)
+        assert [read_to_end(conn) for conn in conns] == [b"", b"", b"stopping\n", b"", b""]
 
 
 @pytest.mark.parametrize("lang", ["en_US.UTF-8", "es_ES.UTF-8"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.protocol.echo import EchoServing, echo_datagram
+from services.protocol.echo import EchoDatagrams, EchoServing
 from services.protocol.errors import LocalProtocolError
 
 
@@ -27,4 +27,4 @@ def test_nothing_is_taken_after_the_end() -> None:
 
 @pytest.mark.parametrize("datagram", [b"", b"x"])
 def test_a_datagram_comes_back(datagram: bytes) -> None:
-    assert echo_datagram(datagram) == datagram
+    assert EchoDatagrams().receive(datagram, "peer") == datagram

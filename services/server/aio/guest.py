@@ -1,0 +1,30 @@
+"""What the server of an event loop knows of those that it serves."""
+
+import socket
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from services.server.service import Limits
+
+
+class Guest(Protocol):
+    """What serves one peer: a connection, or a relay with its two."""
+
+    async def open(self) -> None:
+        """Begin.
+
+        Raises:
+            OSError: it cannot; the socket is still the caller's.
+        """
+
+    def check(self, now: float) -> None:
+        """See whether a limit has passed; called now and then with `time.monotonic`."""
+
+    def drain(self, now: float) -> None:
+        """The server is to stop: end when nothing more arrives."""
+
+
+Left: TypeAlias = Callable[[Guest, str], None]
+"""Called once, when a guest has closed everything it had, with why."""
+Welcome: TypeAlias = Callable[[socket.socket, Limits, Left], Guest]
+"""Makes what serves one accepted, non-blocking connection."""

@@ -1,0 +1,1 @@
+"""One connection from top to bottom, with calls that wait: for the styles with threads and processes."""
