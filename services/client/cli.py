@@ -15,7 +15,11 @@ from typing import Any, Final
 
 from services.client import heartbeat as beats
 from services.client import once, steps, tour, trial
+from services.client.argument_types import port as _port
+from services.client.argument_types import seconds as _seconds
 from services.client.console import ERR
+from services.client.interactive import arguments as interactive
+from services.client.load import arguments as load
 from services.client.readiness import Health, wait_for_agent
 from services.client.signals import Stopped, stop_on_signals
 from services.messages import ServiceError, say
@@ -24,8 +28,6 @@ from socketlab.wire.fault import Family, Protocol
 
 USAGE: Final = 2
 LACKS: Final = 4
-_PORT_MAX: Final = 65535
-_SECONDS_MAX: Final = 3600
 _INTERVAL: Final = 0.2
 _TIMEOUT: Final = 0.5
 _ADDRESSES: Final = {
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     every = argparse.ArgumentParser(add_help=False)
     every.add_argument("--json", action="store_true", help=say("client.help.json"))
     every.add_argument("--debug", action="store_true", help=say("client.help.debug"))
-    for add in (_add_once, _add_tour, _add_heartbeat, _add_try):
+    for add in (_add_once, interactive.add, load.add, _add_tour, _add_heartbeat, _add_try):
         add(commands, every)
     return parser
 
@@ -238,22 +240,6 @@ def _address(options: argparse.Namespace, option: str) -> str:
     value: str | None = getattr(options, option)
     if not value:
         raise UsageError("client.no-address", option=f"--{option}", variable=_ADDRESSES[option])
-    return value
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _PORT_MAX:
-        raise argparse.ArgumentTypeError(say("error.client.port", seen=ascii(text)))
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= _SECONDS_MAX:
-        raise argparse.ArgumentTypeError(say("error.client.seconds", most=_SECONDS_MAX, seen=ascii(text)))
     return value
 
 

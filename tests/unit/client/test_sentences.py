@@ -5,7 +5,10 @@ import pytest
 from services.messages import SENTENCES
 from socketlab.wire.text import to_ascii
 
-OURS = ("client.", "once.", "tour.", "heartbeat.", "try.", "runner.", "error.client.", "error.runner.")
+OURS = (
+    *("client.", "once.", "tour.", "heartbeat.", "try.", "runner.", "interactive.", "load."),
+    *("error.client.", "error.runner.", "error.interactive.", "error.load."),
+)
 
 
 def ours(code: str) -> dict[str, str]:
