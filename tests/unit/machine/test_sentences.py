@@ -10,7 +10,7 @@ TABLES = {"step": "step", "doing": "doing", "done": "done", "run_command": "help
 
 
 def keys_put_together() -> Iterator[str]:
-    for file in (ROOT / "scripts/machine").glob("*.py"):
+    for file in (ROOT / "scripts/machine").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

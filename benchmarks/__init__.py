@@ -1,0 +1,1 @@
+"""What `./scripts/bench` measures with and against: C sources, and peers in Python."""
