@@ -104,6 +104,21 @@ def tell(event: str, upstream: Upstream, peer: str, why: str, seconds: float) ->
     )
 
 
+def tell_late(why: str, pump: Pump, upstream: Upstream, peer: str, now: float) -> None:
+    """Write a warning if what has passed is a limit of the upstream's.
+
+    Args:
+        why: as of `until`.
+        pump: the relay's.
+        upstream: which.
+        peer: whose answer is missing.
+        now: `time.monotonic`.
+    """
+    since = {"upstream-no-answer": pump.awaited, "upstream-unread": pump.far.unsent_since}.get(why)
+    if since is not None:
+        tell(why, upstream, peer, own_timer(), now - since)
+
+
 def peer_of(conn: socket.socket) -> object:
     """The peer's address, which a connection does not know any more when it is reset."""
     try:

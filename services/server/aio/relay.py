@@ -30,6 +30,7 @@ from services.server.relaying import (
     raise_pending,
     reset_on_close,
     tell,
+    tell_late,
     until,
 )
 from services.server.service import Limits
@@ -226,19 +227,10 @@ class Relay:
 
     def _give_up(self, why: str, now: float) -> None:
         """A limit has passed."""
-        pump = self._pump
-        match why:
-            case "idle" | "stopping":
-                self._leave(why)
-                return
-            case "upstream-no-answer":
-                since = pump.awaited
-            case "upstream-unread":
-                since = pump.far.unsent_since
-            case _:
-                since = None
-        if since is not None:
-            tell(why, self._upstream, spelled_peer(self._peer), own_timer(), now - since)
+        if why in {"idle", "stopping"}:
+            self._leave(why)
+            return
+        tell_late(why, self._pump, self._upstream, spelled_peer(self._peer), now)
         self._reset(why)
 
     def _leave(self, why: str) -> None:

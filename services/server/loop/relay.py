@@ -24,7 +24,7 @@ from services.server.loop.connection import Left
 from services.server.loop.loop import Loop
 from services.server.loop.pollers import READ, WRITE
 from services.server.loop.reaching import Reaching
-from services.server.relaying import own_timer, peer_of, raise_pending, reset_on_close, tell, until
+from services.server.relaying import own_timer, peer_of, raise_pending, reset_on_close, tell, tell_late, until
 from services.server.service import Limits
 from services.server.upstream import Resolver
 
@@ -163,19 +163,10 @@ class Relay:
 
     def _give_up(self, why: str, now: float) -> None:
         """A limit has passed."""
-        pump = self._pump
-        match why:
-            case "idle" | "stopping":
-                self.leave(why)
-                return
-            case "upstream-no-answer":
-                since = pump.awaited
-            case "upstream-unread":
-                since = pump.far.unsent_since
-            case _:
-                since = None
-        if since is not None:
-            tell(why, self._upstream, spelled_peer(self._peer), own_timer(), now - since)
+        if why in {"idle", "stopping"}:
+            self.leave(why)
+            return
+        tell_late(why, self._pump, self._upstream, spelled_peer(self._peer), now)
         self._reset(why)
 
     def _read(self, leg: "_Leg") -> None:
