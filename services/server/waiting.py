@@ -32,8 +32,9 @@ class Stopping:
     """Asked once, felt by every thread that waits."""
 
     def __init__(self) -> None:
-        self._felt, self._asking = socket.socketpair()
+        felt, self._asking = socket.socketpair()
         self._asking.settimeout(0)
+        self._felt = felt.detach()
         self.signalled, self._waking = socket.socketpair()
         """Becomes readable with each signal, for the main thread, which is to read it empty."""
         self.signalled.settimeout(0)
@@ -89,13 +90,16 @@ class Stopping:
         return bool(poll.poll(0))
 
     def close(self) -> None:
-        """Free the descriptors: nobody waits any more."""
-        for sock in (self._asking, self._felt, self._waking, self.signalled):
+        """The process ends, and nobody will ask any more.
+
+        What is felt stays open: a thread that is left behind, busy or not woken yet, finds its end there.
+        """
+        for sock in (self._asking, self._waking, self.signalled):
             sock.close()
 
     def fileno(self) -> int:
         """The descriptor that becomes readable."""
-        return self._felt.fileno()
+        return self._felt
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is asked, at most so long; whether it was."""

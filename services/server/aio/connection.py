@@ -25,7 +25,7 @@ from time import monotonic
 from typing import cast
 
 from services.protocol.serving import Serving
-from services.server.aio.guest import Left
+from services.server.aio.guest import Left, let_delay
 from services.server.aio.reading import IntoBuffer
 from services.server.errors import named
 from services.server.log import log
@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_alarm",
         "_conn",
+        "_delays",
         "_eof",
         "_last",
         "_left",
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._last = monotonic()
         """When the peer was heard, or took something, last."""
         self._patience = Patience(limits, self._last)
+        self._delays = False
         self._made = False
         self._alarm: asyncio.TimerHandle | None = None
         """Rings when the protocol speaks next, or when the farewell is over."""
@@ -98,8 +100,9 @@ class Connection(asyncio.Protocol):
     def __str__(self) -> str:
         return type(self._serving).__name__
 
-    async def open(self) -> None:
-        """Begin."""
+    async def open(self, *, delays: bool) -> None:
+        """Begin; as of `Guest`."""
+        self._delays = delays
         conn, self._conn = self._conn, None
         await self._loop.connect_accepted_socket(lambda: self, conn)  # type: ignore[arg-type]
 
@@ -107,6 +110,8 @@ class Connection(asyncio.Protocol):
         """The loop has it."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(0)  # one byte that the kernel does not take is too much
+        if self._delays:
+            let_delay(transport)
         self._made = True
 
     def data_received(self, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """What the server of an event loop knows of those that it serves."""
 
+import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -10,8 +12,11 @@ from services.server.service import Limits
 class Guest(Protocol):
     """What serves one peer: a connection, or a relay with its two."""
 
-    async def open(self) -> None:
+    async def open(self, *, delays: bool) -> None:
         """Begin.
+
+        Args:
+            delays: whether small pieces shall wait for each other (no TCP_NODELAY).
 
         Raises:
             OSError: it cannot; the socket is still the caller's.
@@ -22,6 +27,12 @@ class Guest(Protocol):
 
     def drain(self, now: float) -> None:
         """The server is to stop: end when nothing more arrives."""
+
+
+def let_delay(transport: asyncio.BaseTransport) -> None:
+    """Take back TCP_NODELAY, which every transport sets, whether it is asked to or not."""
+    with contextlib.suppress(OSError):  # it is reset already
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
 
 Left: TypeAlias = Callable[[Guest, str], None]

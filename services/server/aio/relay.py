@@ -19,7 +19,7 @@ from typing import cast
 from services.protocol.pump import Pump, Side
 from services.server.accepting import spelled_peer
 from services.server.aio.event_loop import EventLoop
-from services.server.aio.guest import Left
+from services.server.aio.guest import Left, let_delay
 from services.server.aio.reaching import UnreachableError, reach
 from services.server.aio.reading import IntoBuffer
 from services.server.errors import named
@@ -96,8 +96,9 @@ class Relay:
     def __str__(self) -> str:
         return f"relay {self._upstream}"
 
-    async def open(self) -> None:
-        """Reach the upstream, and begin to carry."""
+    async def open(self, *, delays: bool) -> None:
+        """Reach the upstream, and begin to carry; as of `Guest`."""
+        self._near.delays = delays
         try:
             async with asyncio.timeout(self._upstream.connect) as limit:
                 sock = await reach(self._resolver, self._loop)
@@ -270,13 +271,14 @@ class Relay:
 class _Leg(asyncio.Protocol):
     """One of the two connections, as the event loop sees it."""
 
-    __slots__ = ("_reading", "_relay", "lost", "made", "side", "sock", "stuck", "transport")
+    __slots__ = ("_reading", "_relay", "delays", "lost", "made", "side", "sock", "stuck", "transport")
     transport: asyncio.Transport
     sock: socket.socket
 
     def __init__(self, relay: Relay, side: Side) -> None:
         self._relay = relay
         self.side = side
+        self.delays = False
         self.made = False
         self.lost = False
         self.stuck = False
@@ -287,6 +289,8 @@ class _Leg(asyncio.Protocol):
         """The loop has it, and reads it."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(0)  # one byte that the kernel does not take is too much
+        if self.delays:
+            let_delay(transport)
         # Of uvloop it is no socket, but what is needed of one it has.
         self.sock = self.transport.get_extra_info("socket")
         self.made = True

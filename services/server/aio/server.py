@@ -156,7 +156,7 @@ class AsyncioServer:
 
     async def _open(self, guest: Guest, conn: socket.socket, address: object) -> None:
         try:
-            await guest.open()
+            await guest.open(delays=self._delays)
         except OSError as error:
             refuse(conn, self.bound, address, self._program.connections.limit, error)
             self._left(guest, "no-room")
@@ -164,10 +164,6 @@ class AsyncioServer:
             log("ERROR", "crashed", thread=str(guest), why=ascii(error))
             conn.close()
             self._left(guest, "crashed")
-        if self._delays:
-            with contextlib.suppress(OSError):  # it is closed already
-                # Every transport sets the option, whether it is asked to or not.
-                conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a task; a loop itself keeps no hold of its tasks."""

@@ -56,8 +56,14 @@ class Acceptors:
         self._closed = threading.Event()
         self.bound = Bound.of(name, listener)
         self._threads = [
-            # Daemons: the program ends when the drain's time is up, whatever a peer still does.
-            threading.Thread(target=self._run, name=f"{self.bound} {number}", daemon=True)
+            # Daemons: the program ends when the drain's time is up, whatever a peer still does. Each gets what
+            # it waits with now: when it comes to run, the stop may have been asked and the listener closed.
+            threading.Thread(
+                target=self._run,
+                args=(Waiter(listener, program.stopping),),
+                name=f"{self.bound} {number}",
+                daemon=True,
+            )
             for number in range(threads)
         ]
 
@@ -84,8 +90,7 @@ class Acceptors:
             self._listener.close()
             self._closed.set()
 
-    def _run(self) -> None:
-        waiter = Waiter(self._listener, self._program.stopping)
+    def _run(self, waiter: Waiter) -> None:
         while not self._program.stopping.asked() and waiter.wait() is Woke.READABLE:
             if accepted := self._accept():
                 self._take(*accepted)
