@@ -56,8 +56,8 @@ class Acceptors:
         self._closed = threading.Event()
         self.bound = Bound.of(name, listener)
         self._threads = [
-            # Daemons: the program ends when the drain's time is up, whatever a peer still does. Each gets what
-            # it waits with now: when it comes to run, the stop may have been asked and the listener closed.
+            # Daemons: the program ends when the drain's time is up, whatever a peer still does. Each gets
+            # what it waits with now: when it runs, the stop may have been asked and the listener closed.
             threading.Thread(
                 target=self._run,
                 args=(Waiter(listener, program.stopping),),
