@@ -1,8 +1,9 @@
 """What a server can be: the table of every style with every protocol on every way to it.
 
 A cell is one server, and the way that its clients take. The tests of this folder name the cells that they
-run in. The whole table is small enough to be run each time, and nothing is left out silently: `test_cells.py`
-holds it against the program's own.
+run in. Each cell has its conversation in every run. What else is tested goes over one way of each kind, and
+with --full over all of them. Nothing is left out silently: `test_cells.py` holds the table against the
+program's own.
 """
 
 import socket
@@ -62,6 +63,9 @@ UNIX_DATAGRAMS: Final = Way("unix-datagrams", "unix-dgram", _UNIX, _DATAGRAM)
 
 STREAM_WAYS: Final = (TCP4, DUAL4, TCP6, UNIX)
 UDP_WAYS: Final = (UDP4, UDP6, UDP_DUAL4, UDP_DUAL6)
+
+_FIRST_WAYS: Final = (TCP4, PACKETS, UDP4, UNIX_DATAGRAMS)
+"""One of each kind."""
 
 STREAM_STYLES: Final = ("iterative", "threaded", "pool", "forking", "prefork", "select", "epoll", "asyncio")
 PACKET_STYLES: Final = ("iterative", "threaded")
@@ -134,6 +138,15 @@ def of(protocol: str, among: Iterable[Cell] = STREAMS) -> list[Cell]:
     return [cell for cell in among if cell.protocol == protocol]
 
 
-def in_cells(among: Iterable[Cell]) -> pytest.MarkDecorator:
-    """Run a test in each of these cells; its server is the fixture `place`."""
-    return pytest.mark.parametrize("place", list(among), indirect=True, ids=str)
+def in_cells(among: Iterable[Cell], *, always: bool = False) -> pytest.MarkDecorator:
+    """Run a test in each of these cells; its server is the fixture `place`.
+
+    Args:
+        among: the cells.
+        always: in all of them in every run; else over the other ways to the same server with --full only.
+    """
+    params = [
+        pytest.param(cell, marks=() if always or cell.way in _FIRST_WAYS else (pytest.mark.full,))
+        for cell in among
+    ]
+    return pytest.mark.parametrize("place", params, indirect=True, ids=str)

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import pytest
 
+from tests.servers.observing import processes, stopped
 from tests.servers.places import Place
 from tests.servers.talks import Talk, exchange, rest_of
 
@@ -37,10 +38,10 @@ def reset(conn: socket.socket) -> None:
 
 @contextlib.contextmanager
 def resets_before_it_is_accepted(place: Place) -> Iterator[None]:
-    """Many at once, so that most are gone when accept() comes to them."""
-    conns = [place.connect() for _ in range(_HASTE)]
-    for conn in conns:
-        reset(conn)
+    """Many, and each is gone when accept() comes to it."""
+    with stopped(processes(place.server.pid)):
+        for conn in [place.connect() for _ in range(_HASTE)]:
+            reset(conn)
     yield
 
 

@@ -78,13 +78,11 @@ def is_alive(pid: int) -> bool:
 @contextlib.contextmanager
 def stopped(pids: list[int]) -> Iterator[None]:
     """Let these processes do nothing meanwhile (SIGSTOP): what comes for them waits in the kernel."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
     try:
+        _send(pids, signal.SIGSTOP)
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _send(pids, signal.SIGCONT)
 
 
 def eventually(condition: Callable[[], bool], seconds: float = DEADLINE) -> bool:
@@ -95,6 +93,12 @@ def eventually(condition: Callable[[], bool], seconds: float = DEADLINE) -> bool
             return False
         time.sleep(0.01)
     return True
+
+
+def _send(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # a child of a client that has gone
+            os.kill(pid, number)
 
 
 def _stat(pid: int) -> list[str]:

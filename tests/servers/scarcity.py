@@ -39,18 +39,14 @@ def no_more_processes(pid: int) -> Iterator[None]:
         finally:
             resource.prlimit(pid, resource.RLIMIT_NPROC, before)
         return
-    group = _pids_group()
+    group, family = _pids_group(), processes(pid)
     try:
-        family = processes(pid)
         _move(family, group)
-        most = group / "pids.max"
-        most.write_text(str(sum(map(threads, family))))
+        (group / "pids.max").write_text(str(sum(map(threads, family))))
         yield
-        most.write_text("max")
-        _move(processes(pid), group.parent)
     finally:
-        with contextlib.suppress(OSError):  # the server, which is in it, ends only later if the test fails
-            group.rmdir()
+        _move(processes(pid), group.parent)
+        group.rmdir()
 
 
 def _move(pids: list[int], group: Path) -> None:

@@ -91,7 +91,7 @@ def test_each_client_gets_its_own(place: Place) -> None:
         assert [two.recv(ALL), two.recv(ALL)] == [b"2", b"22"]
 
 
-@in_cells(DATAGRAMS)
+@in_cells(DATAGRAMS, always=True)
 def test_bursts_are_answered(place: Place) -> None:
     """As many as an ordinary receive buffer has room for; a Unix socket stops the sender before."""
     request = FramedCaller("burst").request({"op": "echo", "value": 1})[1]

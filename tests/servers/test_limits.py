@@ -138,9 +138,11 @@ def test_too_many_are_refused_until_one_leaves(style: str) -> None:
         exchange(first, "one")
         with place.talk() as second:
             exchange(second, "two")
-            for _ in range(3):
-                with place.connect() as refused:
-                    assert refused.recv(1) == b""
+            with ExitStack() as stack:
+                with observing.stopped(observing.processes(place.server.pid)):
+                    refused = [stack.enter_context(place.connect()) for _ in range(3)]
+                    refused[0].sendall(b"unread, it would make a RST of the FIN")
+                assert [conn.recv(1) for conn in refused] == [b""] * 3
             assert place.server.wait_for("refused")["limit"] == 2
             exchange(first, "still here")
             exchange(second, "me too")

@@ -16,7 +16,7 @@ MANY = [f"{number:04}" + 3996 * "." for number in range(750)]
 """3 MB of words: more than all buffers on the way of AF_UNIX, and than what one call gives on any."""
 
 
-@in_cells(STREAMS)
+@in_cells(STREAMS, always=True)
 def test_messages_are_found_whatever_the_segments(place: Place) -> None:
     with place.talk() as talk:
         exchange(talk, "one")
