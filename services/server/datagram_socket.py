@@ -8,6 +8,10 @@ Theory of operation
     and the answer goes out from there. A socket bound to one address has no choice, and does with the cheaper
     calls.
 
+    A Unix socket loses nothing: what its peer has not read stays in our send buffer. A connected peer that
+    never reads can fill it (some 280 small answers), and until it goes everybody's answers are lost; the
+    server does not block meanwhile.
+
     Who sent a datagram is one value, a `Sender`: what the answer needs, and what tells one peer from another.
 """
 
