@@ -21,6 +21,7 @@ from tests.loopback.running import DEADLINE, ROOT, ask_health
 
 START_ON_A_TERMINAL = """
 import fcntl, os, signal, subprocess, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup(1) does
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.umask(0)
 print("tty", os.ttyname(0), flush=True)

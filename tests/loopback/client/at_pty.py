@@ -20,11 +20,15 @@ from tests.unit.client.terminal_model import TerminalModel
 
 COLUMNS = 60
 _BEGIN = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
-"""Makes the terminal the session's own (tty_ioctl(4)), so that Ctrl-C is a signal; becomes the program."""
+"""Makes the terminal the session's own (tty_ioctl(4)), so that Ctrl-C is a signal; becomes the program.
+
+Whoever runs the tests may ignore SIGHUP, as nohup(1) does, and a program inherits that.
+"""
 
 
 @dataclass
