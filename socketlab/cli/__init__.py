@@ -1,0 +1,1 @@
+"""The command `socketlab`: one module a command."""
