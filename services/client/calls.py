@@ -30,6 +30,11 @@ RECV: Final = 16 * 1024
 # `linux/in.h` and `linux/in6.h`; Python does not name them.
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
+RECVERR: Final = {
+    socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR, "IPPROTO_IP, IP_RECVERR"),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR, "IPPROTO_IPV6, IPV6_RECVERR"),
+}
+"""Level, option and spelling of what has the kernel report ICMP errors (ip(7), ipv6(7))."""
 
 _EAI_NAMES: Final = {
     value: name for name, value in vars(socket).items() if name.startswith("EAI_") and isinstance(value, int)
@@ -156,10 +161,7 @@ class ToldSocket:
 
     def report_icmp_errors(self) -> None:
         """Have the kernel report every ICMP error, also the transient ones (ip(7), IP_RECVERR)."""
-        if self._socket.family == socket.AF_INET6:
-            level, option, name = socket.IPPROTO_IPV6, _IPV6_RECVERR, "IPPROTO_IPV6, IPV6_RECVERR"
-        else:
-            level, option, name = socket.IPPROTO_IP, _IP_RECVERR, "IPPROTO_IP, IP_RECVERR"
+        level, option, name = RECVERR[socket.AddressFamily(self._socket.family)]
         perform(f"setsockopt({name}, 1)", lambda: self._socket.setsockopt(level, option, 1), self._tell)
 
     def connect(self, address: Address) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from services.client import heartbeat as beats
 from services.client import once, steps, tour, trial
+from services.client.argument_types import add_family, family
 from services.client.argument_types import port as _port
 from services.client.argument_types import seconds as _seconds
 from services.client.console import ERR
@@ -113,22 +114,19 @@ def _add_once(commands: Any, every: argparse.ArgumentParser) -> None:
     limit = command.add_mutually_exclusive_group()
     limit.add_argument("--timeout", type=_seconds, default=5.0, metavar="S", help=say("once.help.timeout"))
     limit.add_argument("--blocking", action="store_true", help=say("once.help.blocking"))
-    family = command.add_mutually_exclusive_group()
-    family.add_argument("-4", "--ipv4", action="store_true", help=say("once.help.ipv4"))
-    family.add_argument("-6", "--ipv6", action="store_true", help=say("once.help.ipv6"))
+    add_family(command)
     command.add_argument("--hold", action="store_true", help=say("once.help.hold"))
     command.add_argument("--recverr", action="store_true", help=say("once.help.recverr"))
     command.set_defaults(run=_run_once)
 
 
 def _run_once(options: argparse.Namespace) -> int:
-    family = socket.AF_INET if options.ipv4 else socket.AF_INET6 if options.ipv6 else socket.AF_UNSPEC
     return once.once(
         once.Options(
             kind=socket.SOCK_STREAM if options.proto == "tcp" else socket.SOCK_DGRAM,
             host=options.host,
             port=options.port,
-            family=family,
+            family=family(options),
             send=None if options.send is None else os.fsencode(options.send),
             timeout=None if options.blocking else options.timeout,
             hold=options.hold,

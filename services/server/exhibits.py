@@ -7,9 +7,8 @@ from services.protocol.echo import EchoServing
 from services.server.blocking.peer import Peer
 from services.server.errors import OpenError, ServerError
 from services.server.listeners import Bound, open_tcp
+from services.server.socket_options import reset_on_close
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""`struct linger`: on, 0 seconds. close() then sends a RST instead of a FIN (socket(7), SO_LINGER)."""
 _QUEUE = struct.Struct("@24x2I")
 """Of `struct tcp_info` (linux/tcp.h): 8 bytes and four counters, then `tcpi_unacked` and `tcpi_sacked`, which
 of a listener are the connections that wait for accept() and the backlog."""
@@ -34,7 +33,7 @@ def reset(peer: Peer) -> str:
         return why
     if not peer.receive():
         return "eof"
-    peer.conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    reset_on_close(peer.conn)
     return "reset"
 
 

@@ -59,9 +59,9 @@ def run(options: Options, on_serving: Serving = lambda _: None) -> None:
     parts = [] if options.lab else cells.parts(options.style, options.transport)
     styles = [STYLES[style] for style, _ in parts]
     # One loop for all: if a style asks for select(2), the others of this process can live with it.
-    pollers = [style.poller for style in styles if style.poller is not EpollPoller]
+    poller = next((style.poller for style in styles if style.poller is not EpollPoller), EpollPoller)
     most = min((style.connections for style in styles), default=_LAB_CONNECTIONS)
-    program = Program(options.limits, most, pollers[0]() if pollers else EpollPoller())
+    program = Program(options.limits, most, poller())
     with closing(program), program.stopping.by_signals(signal.SIGTERM, signal.SIGINT):
         _serve(options, parts, program, on_serving)
         log("INFO", "stopping", drain=options.drain)
@@ -108,9 +108,12 @@ def _open(options: Options, parts: Sequence[tuple[str, Transport]], program: Pro
     try:
         for (style_name, transport), sockets in zip(parts, tuple(groups), strict=True):
             style = STYLES[style_name]
-            workers = options.workers or cells.default_workers(style_name) or 1
             opening = Opening(
-                offer=offer, sockets=sockets, program=program, workers=workers, drain=options.drain
+                offer=offer,
+                sockets=sockets,
+                program=program,
+                workers=_workers(options, style_name),
+                drain=options.drain,
             )
             make = style.datagrams if transport in {"udp", "unix-dgram"} else style.streams
             if make is None:  # `cells` has refused it
@@ -122,21 +125,23 @@ def _open(options: Options, parts: Sequence[tuple[str, Transport]], program: Pro
             sock.close()
 
 
+def _workers(options: Options, style: str) -> int:
+    return options.workers or cells.default_workers(style) or 1
+
+
 def _open_sockets(options: Options, parts: Sequence[tuple[str, Transport]]) -> list[list[socket.socket]]:
     """The sockets of each part; of prefork one for each worker."""
     address, port, backlog, rest = options.address, options.port, options.backlog, options.socket
-    counts = [
-        options.workers or cells.default_workers(style) or 1 if STYLES[style].own_sockets else 1
-        for style, _ in parts
-    ]
+    first = parts[0][0]  # of TCP and UDP together it is the one of TCP that may have workers
+    count = _workers(options, first) if STYLES[first].own_sockets else 1
     match [transport for _, transport in parts]:
         case ["tcp", "udp"]:
-            return list(open_both_groups(address, port, backlog, rest, counts[0]))
+            return list(open_both_groups(address, port, backlog, rest, count))
         case ["tcp"]:
-            return [open_tcp_group(address, port, backlog, rest, counts[0])]
+            return [open_tcp_group(address, port, backlog, rest, count)]
         case ["udp"]:
-            return [open_udp_group(address, port, rest, counts[0])]
+            return [open_udp_group(address, port, rest, count)]
         case [kind]:
             sock = open_unix(_UNIX_KINDS[kind], options.path or "", backlog, rest)
-            return [[sock] * counts[0]]
+            return [[sock] * count]
     raise AssertionError(parts)

@@ -10,10 +10,8 @@ Theory of operation
     of the peer's was not read (ECONNRESET), else it is an ordinary end.
 """
 
-import contextlib
 import os
 import socket
-import struct
 from typing import Final
 
 from services.messages import say
@@ -24,8 +22,6 @@ from services.server.service import Limits
 
 FULL_PAUSE: Final = 0.02
 """Seconds until a Unix socket with a full backlog is tried again: nothing tells when it has room."""
-_RESET_ON_CLOSE: Final = struct.pack("@ii", 1, 0)
-"""`struct linger`: on, 0 seconds. close() then sends a RST instead of a FIN (socket(7), SO_LINGER)."""
 
 
 def until(pump: Pump, limits: Limits, answer: float, *, draining: bool) -> tuple[float, str]:
@@ -51,12 +47,6 @@ def until(pump: Pump, limits: Limits, answer: float, *, draining: bool) -> tuple
     if ends:
         return min(ends)
     return (pump.moved + limits.quiet, "stopping") if draining else (pump.moved + limits.idle, "idle")
-
-
-def reset_on_close(sock: socket.socket) -> None:
-    """Have close() send a RST. What the peer has not read yet is lost to it."""
-    with contextlib.suppress(OSError):  # it is reset already
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
 def raise_pending(sock: socket.socket) -> None:

@@ -10,6 +10,7 @@ Theory of operation
     was asked for and would do nothing is refused: whoever asks expects an effect.
 """
 
+import contextlib
 import math
 import socket
 import struct
@@ -141,6 +142,12 @@ def set_before_bind(sock: socket.socket, options: SocketOptions = DEFAULTS) -> N
     if sock.type == socket.SOCK_STREAM:
         for level, option, value in _of_tcp(options):
             sock.setsockopt(level, option, value)
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Have close() send a RST instead of a FIN (socket(7)). What the peer has not read yet is lost to it."""
+    with contextlib.suppress(OSError):  # it is reset already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.pack(1, 0))
 
 
 def share_port(sock: socket.socket) -> None:

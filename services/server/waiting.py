@@ -83,11 +83,11 @@ class Stopping:
         self._asking.close()
         self._waking.close()
 
-    def orphaned(self) -> bool:
-        """Whether the process that asks is gone."""
+    def orphaned(self, within: float = 0.0) -> bool:
+        """Whether the process that asks is gone; wait so many seconds for it."""
         poll = select.poll()
         poll.register(self, 0)  # POLLHUP need not be asked for (poll(2))
-        return bool(poll.poll(0))
+        return bool(poll.poll(_milliseconds(within)))
 
     def close(self) -> None:
         """The process ends, and nobody will ask any more.

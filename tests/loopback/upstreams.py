@@ -4,7 +4,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
-from services.server.relaying import reset_on_close
+from services.server.socket_options import reset_on_close
 from tests.loopback.running import DEADLINE
 
 

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.client.argument_types import port, seconds
+from services.client.argument_types import add_family, family, port, seconds
 from services.messages import say
 
 _INET: Final = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
@@ -44,9 +44,7 @@ def add(commands: Any, every: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout", type=seconds, default=_TIMEOUT, metavar="S", help=say("interactive.help.timeout")
     )
-    family = command.add_mutually_exclusive_group()
-    family.add_argument("-4", "--ipv4", action="store_true", help=say("once.help.ipv4"))
-    family.add_argument("-6", "--ipv6", action="store_true", help=say("once.help.ipv6"))
+    add_family(command)
     command.add_argument("--recverr", action="store_true", help=say("once.help.recverr"))
 
     def run(options: argparse.Namespace) -> int:
@@ -67,7 +65,12 @@ def _run(options: argparse.Namespace, command: argparse.ArgumentParser) -> int:
 
     return interactive(
         Options(
-            target=Target(kind=kind, family=_family(options), host=host, port=number),
+            target=Target(
+                kind=kind,
+                family=socket.AF_UNIX if options.unix else family(options),
+                host=host,
+                port=number,
+            ),
             protocol=options.protocol,
             timeout=options.timeout,
             recverr=options.recverr,
@@ -89,9 +92,3 @@ def _inet(words: Sequence[str]) -> tuple[socket.SocketKind, str, int]:
         raise argparse.ArgumentTypeError(say("error.interactive.where", seen=ascii(" ".join(words))))
     host, number = words[-_HOST_AND_PORT:]
     return kind, host, port(number)
-
-
-def _family(options: argparse.Namespace) -> socket.AddressFamily:
-    if options.unix:
-        return socket.AF_UNIX
-    return socket.AF_INET if options.ipv4 else socket.AF_INET6 if options.ipv6 else socket.AF_UNSPEC

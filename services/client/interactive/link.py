@@ -16,20 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from services.client.calls import RECV, Address, Tell, errno_name, perform, resolve, shown
+from services.client.calls import RECV, RECVERR, Address, Tell, errno_name, perform, resolve, shown
 from services.client.interactive.talk import DATAGRAM
 from services.client.signals import from_thread
 from services.messages import say
 from services.unix_socket import address_of, path_of
 from socketlab.wire import Outcome, Raised
 
-# `linux/in.h`, `linux/in6.h`, `linux/errqueue.h` and `linux/socket.h`; Python does not name them.
-_IP_RECVERR: Final = 11
-_IPV6_RECVERR: Final = 25
-_RECVERR: Final = {
-    socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR, "IPPROTO_IP, IP_RECVERR"),
-    socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR, "IPPROTO_IPV6, IPV6_RECVERR"),
-}
+# `linux/errqueue.h` and `linux/socket.h`; Python does not name them.
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
 """`struct sock_extended_err`: errno, origin, type, code, padding, info, data; who sent it stands behind."""
 _ADDRESS: Final[dict[int, tuple[int, int]]] = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}
@@ -56,7 +50,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An error that the kernel queued, since it was asked to (ip(7), IP_RECVERR).
+    """An error that the kernel queued, since it was asked to (ip(7), IPRECVERR).
 
     Args:
         errno: symbolic name.
@@ -213,7 +207,7 @@ def connect(target: Target, timeout: float, tell: Tell, *, recverr: bool = False
             _prepare(sock, tell, recverr=recverr)
             sock.settimeout(timeout)
             _connect(sock, place, tell)
-            return Link(sock, _name(place), tell, reporting=recverr and family in _RECVERR)
+            return Link(sock, _name(place), tell, reporting=recverr and family in RECVERR)
         except (OSError, ValueError) as error:
             sock.close()
             refused = error
@@ -235,8 +229,8 @@ def _prepare(sock: socket.socket, tell: Tell, *, recverr: bool) -> None:
     if sock.family == socket.AF_UNIX and sock.type == socket.SOCK_DGRAM:
         # A name of the kernel's choice (unix(7), autobind): without one nobody can answer.
         perform("bind('')", lambda: sock.bind(""), tell)
-    if recverr and sock.family in _RECVERR:
-        level, option, name = _RECVERR[sock.family]
+    if recverr and sock.family in RECVERR:
+        level, option, name = RECVERR[sock.family]
         perform(f"setsockopt({name}, 1)", lambda: sock.setsockopt(level, option, 1), tell)
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from services.client.argument_types import port, seconds
+from services.client.argument_types import add_family, port, seconds
 from services.client.load.plan import Plan, PlanError, Protocol, Transport
 from services.messages import say
 
@@ -47,9 +47,7 @@ def add(commands: Any, every: argparse.ArgumentParser) -> None:
     where = command.add_argument_group(say("load.help.group-where"))
     where.add_argument("where", nargs="*", metavar=say("load.help.where-form"), help=say("load.help.where"))
     where.add_argument("--unix", metavar=say("load.help.path"), help=say("load.help.unix"))
-    family = where.add_mutually_exclusive_group()
-    family.add_argument("-4", "--ipv4", action="store_true", help=say("once.help.ipv4"))
-    family.add_argument("-6", "--ipv6", action="store_true", help=say("once.help.ipv6"))
+    add_family(where)
     _add_requests(command.add_argument_group(say("load.help.group-requests")))
     _add_times(command.add_argument_group(say("load.help.group-times")))
 

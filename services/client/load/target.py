@@ -12,6 +12,7 @@ from services.client.signals import from_thread
 from services.client.steps import FAMILIES
 from services.client.words import explained
 from services.messages import ServiceError
+from services.unix_socket import address_of
 from socketlab.wire import Outcome
 
 _KINDS: Final[dict[Transport, socket.SocketKind]] = {
@@ -99,8 +100,7 @@ def _last(told: list[Outcome]) -> str:
 def _addresses(plan: Plan, tell: Tell) -> list[Target]:
     kind = _KINDS[plan.transport]
     if plan.transport.startswith("unix"):
-        path = "\0" + plan.host[1:] if plan.host.startswith("@") else plan.host
-        return [Target(socket.AF_UNIX, kind, path)]
+        return [Target(socket.AF_UNIX, kind, address_of(plan.host))]
     family = socket.AF_UNSPEC if plan.family is None else FAMILIES[plan.family]
     try:
         # In a thread: Ctrl-C need not wait for a resolver.

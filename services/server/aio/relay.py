@@ -28,12 +28,12 @@ from services.server.relaying import (
     own_timer,
     peer_of,
     raise_pending,
-    reset_on_close,
     tell,
     tell_late,
     until,
 )
 from services.server.service import Limits
+from services.server.socket_options import reset_on_close
 from services.server.upstream import Resolver
 
 

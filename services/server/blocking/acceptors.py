@@ -14,10 +14,10 @@ import contextlib
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from typing import TypeAlias
 
 from services.server.accepting import LAST, PAUSE, Trouble, refuse
+from services.server.blocking.peer import Handler, serve
 from services.server.listeners import Bound
 from services.server.shared import Program
 from services.server.waiting import Waiter, Woke
@@ -33,8 +33,7 @@ class Acceptors:
         name: what it serves.
         listener: in the state LISTEN; owned from now on.
         threads: how many accept.
-        take: is called in one of them for each connection for which there is room; it owns the connection,
-            and leaves `Program.connections` at its end.
+        handler: serves one connection.
         program: what the process shares.
     """
 
@@ -43,12 +42,12 @@ class Acceptors:
         name: str,
         listener: socket.socket,
         threads: int,
-        take: Callable[[socket.socket, object], None],
+        handler: Handler,
         program: Program,
     ) -> None:
         listener.settimeout(0)
         self._listener = listener
-        self._take = take
+        self._handler = handler
         self._program = program
         self._lock = threading.Lock()
         self._trouble = Trouble()
@@ -89,6 +88,16 @@ class Acceptors:
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._closed.set()
+
+    def _take(self, conn: socket.socket, address: object) -> None:
+        """Serve a connection for which there is room, in the thread that accepted it."""
+        self._serve(conn, address)
+
+    def _serve(self, conn: socket.socket, address: object) -> None:
+        try:
+            serve(conn, address, self.bound, self._handler, self._program)
+        finally:
+            self._program.connections.leave()
 
     def _run(self, waiter: Waiter) -> None:
         while not self._program.stopping.asked() and waiter.wait() is Woke.READABLE:

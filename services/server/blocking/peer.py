@@ -142,9 +142,8 @@ class Peer:
     def answer_the_rest(self, serving: Serving) -> None:
         """The peer has closed its side: send the answers that are still due, each at its time."""
         while serving.over is None and serving.due is not None:
-            if self.stopping.orphaned():
+            if self.stopping.orphaned(within=serving.due - time.monotonic()):
                 return
-            time.sleep(max(0.0, serving.due - time.monotonic()))
             self.say_what_is_due(serving)
 
     def take_leave(self) -> None:

@@ -17,7 +17,8 @@ from services.server.loop.pollers import EpollPoller
 from services.server.loop.relay import Relay
 from services.server.options import Upstream
 from services.server.patience import pause_between_looks, shortest_of
-from services.server.relaying import peer_of, reset_on_close, tell
+from services.server.relaying import peer_of, tell
+from services.server.socket_options import reset_on_close
 from services.server.upstream import Resolver
 
 

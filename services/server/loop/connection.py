@@ -24,6 +24,7 @@ from typing import Final, Protocol
 
 from services.protocol.serving import Serving, Stage
 from services.server.errors import named
+from services.server.loop.alarm import Alarm
 from services.server.loop.loop import Loop
 from services.server.loop.pollers import READ, WRITE
 from services.server.patience import Patience
@@ -272,23 +273,16 @@ class TimedConnection(Connection):
     __slots__ = ("_alarm",)
 
     def __init__(self, fd: int, serving: Serving, loop: Loop, limits: Limits, left: Left) -> None:
-        self._alarm: float | None = None
+        self._alarm = Alarm(loop, self._ring)
         super().__init__(fd, serving, loop, limits, left)
 
     def ready(self, events: int) -> None:
         """Read a piece and answer it; see when the protocol speaks next."""
         Connection.ready(self, events)  # super() would be a call more, with every request
         if self._serving.due is not None:
-            self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        due = self._serving.due
-        if due is not None and (self._alarm is None or due < self._alarm):
-            self._alarm = due
-            self._loop.at(due, self._ring)
+            self._alarm.set(self._serving.due)
 
     def _ring(self) -> None:
-        self._alarm = None
         if self._fd < 0:
             return
         answer = self._serving.tick()
@@ -297,4 +291,4 @@ class TimedConnection(Connection):
             self._say(answer)
         elif self._serving.over is not None:
             self._end()
-        self._set_alarm()
+        self._alarm.set(self._serving.due)

@@ -3,6 +3,7 @@
 from services.protocol.serving import DatagramServing
 from services.server.datagram_socket import DatagramSocket
 from services.server.listeners import Bound
+from services.server.loop.alarm import Alarm
 from services.server.shared import Program
 
 
@@ -19,7 +20,7 @@ class LoopDatagramServer:
         self._sock = sock
         self._serving = serving
         self._loop = program.loop
-        self._alarm: float | None = None
+        self._alarm = Alarm(program.loop, self._ring)
         self._alive = True
 
     def __str__(self) -> str:
@@ -47,21 +48,14 @@ class LoopDatagramServer:
     def ready(self, _: int) -> None:
         """Answer until none is left, or others should have their turn."""
         self._sock.serve(self._serving)
-        self._set_alarm()
+        self._alarm.set(self._serving.due)
 
     def failed(self) -> None:
         """It answers no more."""
         self._alive = False
         self._loop.discard(self._sock.fileno())
 
-    def _set_alarm(self) -> None:
-        due = self._serving.due
-        if due is not None and (self._alarm is None or due < self._alarm):
-            self._alarm = due
-            self._loop.at(due, self._ring)
-
     def _ring(self) -> None:
-        self._alarm = None
         if self._sock.fileno() >= 0:
             self._sock.tick(self._serving)
-            self._set_alarm()
+            self._alarm.set(self._serving.due)

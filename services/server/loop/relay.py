@@ -24,8 +24,9 @@ from services.server.loop.connection import Left
 from services.server.loop.loop import Loop
 from services.server.loop.pollers import READ, WRITE
 from services.server.loop.reaching import Reaching
-from services.server.relaying import own_timer, peer_of, raise_pending, reset_on_close, tell, tell_late, until
+from services.server.relaying import own_timer, peer_of, raise_pending, tell, tell_late, until
 from services.server.service import Limits
+from services.server.socket_options import reset_on_close
 from services.server.upstream import Resolver
 
 

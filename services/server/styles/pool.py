@@ -7,19 +7,15 @@ all the same, so as many of them as there are threads stop the server until they
 
 from typing import Final
 
+from services.server.blocking.acceptors import Acceptors
 from services.server.blocking.handlers import handler_of
 from services.server.service import Service
-from services.server.styles.iterative import IterativeServer
 from services.server.styles.style import Opening, Style
-
-
-class PoolServer(IterativeServer):
-    """Serves one listener with `threads` threads; the other arguments are those of `IterativeServer`."""
 
 
 def _streams(opening: Opening) -> Service:
     handler = handler_of(opening.offer)
-    return PoolServer(opening.offer.name, opening.sockets[0], handler, opening.program, opening.workers)
+    return Acceptors(opening.offer.name, opening.sockets[0], opening.workers, handler, opening.program)
 
 
 STYLE: Final = Style(connections=200, streams=_streams)

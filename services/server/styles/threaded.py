@@ -12,7 +12,7 @@ from typing import Final
 from services.server.accepting import refuse
 from services.server.blocking.acceptors import Acceptors
 from services.server.blocking.handlers import handler_of
-from services.server.blocking.peer import Handler, serve
+from services.server.blocking.peer import Handler
 from services.server.service import Service
 from services.server.shared import Program
 from services.server.styles.style import Opening, Style
@@ -21,30 +21,19 @@ from services.server.styles.style import Opening, Style
 class ThreadedServer(Acceptors):
     """Serves one listener, each connection in a thread of its own.
 
-    Args:
-        name: what it serves.
-        listener: in the state LISTEN; the server owns it from now on.
-        handler: serves one connection.
-        program: what the process shares.
+    Args: as of `Acceptors`.
     """
 
     def __init__(self, name: str, listener: socket.socket, handler: Handler, program: Program) -> None:
-        super().__init__(name, listener, 1, self._begin, program)
-        self._handler = handler
+        super().__init__(name, listener, 1, handler, program)
 
-    def _begin(self, conn: socket.socket, address: object) -> None:
+    def _take(self, conn: socket.socket, address: object) -> None:
         connections = self._program.connections
         try:
             threading.Thread(target=self._serve, args=(conn, address), daemon=True).start()
         except RuntimeError:  # "can't start new thread": pthread_create(3) has given EAGAIN
             connections.leave()
             refuse(conn, self.bound, address, connections.limit, OSError(errno.EAGAIN, ""))
-
-    def _serve(self, conn: socket.socket, address: object) -> None:
-        try:
-            serve(conn, address, self.bound, self._handler, self._program)
-        finally:
-            self._program.connections.leave()
 
 
 def _streams(opening: Opening) -> Service:
