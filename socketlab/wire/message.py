@@ -75,6 +75,22 @@ class Kinds:
 
 
 @dataclass(frozen=True, slots=True)
+class Attach:
+    """Stay connected: never hang up on this client for its silence, nor to make room for another."""
+
+    type: ClassVar[str] = "attach"
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The connection now lasts until the client ends it, or the agent ends."""
+
+    type: ClassVar[str] = "attached"
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The fault is in the kernel, read back from there."""
 
@@ -198,7 +214,19 @@ class ProgramReport:
 
 
 Message: TypeAlias = (
-    Ready | Add | List | Heal | Kinds | Applied | Leases | KindList | Failure | Happened | ProgramReport
+    Ready
+    | Add
+    | List
+    | Heal
+    | Kinds
+    | Attach
+    | Attached
+    | Applied
+    | Leases
+    | KindList
+    | Failure
+    | Happened
+    | ProgramReport
 )
 _CLASSES = {cls.type: cls for cls in cast("tuple[type[Message], ...]", get_args(Message))}
 
@@ -233,6 +261,8 @@ __all__ = [
     "VERSION",
     "Add",
     "Applied",
+    "Attach",
+    "Attached",
     "Detail",
     "Failure",
     "Happened",
