@@ -5,7 +5,8 @@ Theory of operation
     waiting or an answer not yet taken, it is only written to. So a client that asks and does not read holds
     one answer and a few lines, never more. One request of one client is served in a turn of the loop. Who
     takes no answer for too long, since it asks for none or does not read it, is dropped; when the table is
-    full, whoever has been silent longest makes room.
+    full, whoever has been silent longest makes room. Who has attached is a lab's controller, which may have
+    nothing to ask for hours: neither befalls it, and there is room for a few of them beside the others.
 """
 
 import os
@@ -17,12 +18,14 @@ from contextlib import suppress
 from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 
-from services.agent.requests import REQUEST, failure
+from services.agent.requests import REQUEST, attaches, failure
+from services.messages import ServiceError
 from socketlab.wire.errors import WireError
 from socketlab.wire.lines import LineBuffer
 
 SOCKET_NAME = "agent.sock"
 MAX_CLIENTS = 16
+MAX_ATTACHED = 16
 IDLE_SECONDS = 30.0
 _READ = 4096
 
@@ -36,11 +39,13 @@ class _Client:
 
     Attributes:
         heard: when it came, or last took something of an answer.
+        attached: whether it stays, silent or not.
     """
 
-    def __init__(self, connection: socket.socket, answer: Callable[[bytes], bytes]) -> None:
+    def __init__(self, connection: socket.socket, answer: Callable[["_Client", bytes], bytes]) -> None:
         self.connection = connection
         self.heard = time.monotonic()
+        self.attached = False
         self._answer = answer
         self._lines = LineBuffer(REQUEST.line)
         self._waiting: deque[bytes] = deque()
@@ -67,7 +72,7 @@ class _Client:
             if not self.busy:
                 self._read()
             if self._waiting and not self._out:
-                self._out += self._answer(self._waiting.popleft())
+                self._out += self._answer(self, self._waiting.popleft())
             if self._out:
                 del self._out[: self.connection.send(self._out)]
                 self.heard = time.monotonic()
@@ -115,12 +120,24 @@ class Clients:
             connection.settimeout(0)
             self._take(connection)
 
+    def _passing(self) -> list[_Client]:
+        """The clients that have not attached."""
+        return [client for client in self._clients.values() if not client.attached]
+
     def _take(self, connection: socket.socket) -> None:
-        if len(self._clients) >= MAX_CLIENTS:
-            self._drop(min(self._clients.values(), key=lambda client: client.heard))
-        client = _Client(connection, self._answer)
+        passing = self._passing()
+        if len(passing) >= MAX_CLIENTS:
+            self._drop(min(passing, key=lambda client: client.heard))
+        client = _Client(connection, self._reply)
         self._clients[connection.fileno()] = client
         self._selector.register(connection, EVENT_READ, lambda: self._serve(client))
+
+    def _reply(self, client: _Client, line: bytes) -> bytes:
+        if not client.attached and attaches(line):
+            if len(self._clients) - len(self._passing()) >= MAX_ATTACHED:
+                return failure(ServiceError("agent.attached", limit=MAX_ATTACHED))
+            client.attached = True
+        return self._answer(line)
 
     def _serve(self, client: _Client) -> None:
         if client.connection.fileno() not in self._clients:  # dropped in this very turn of the loop
@@ -143,13 +160,14 @@ class Clients:
 
     def next_due(self) -> float | None:
         """When the next client has been silent too long, by the monotonic clock; None: there is none."""
-        return min((client.heard + IDLE_SECONDS for client in self._clients.values()), default=None)
+        return min((client.heard + IDLE_SECONDS for client in self._passing()), default=None)
 
     def drop_idle(self) -> None:
         """Drop who has been silent too long."""
         limit = time.monotonic() - IDLE_SECONDS
-        for client in [client for client in self._clients.values() if client.heard <= limit]:
-            self._drop(client)
+        for client in self._passing():
+            if client.heard <= limit:
+                self._drop(client)
 
     def close(self) -> None:
         """Drop everybody, and take the socket away."""

@@ -7,6 +7,13 @@ from services.messages import say
 from socketlab.wire.text import speaks_utf8, to_ascii
 
 AGENT = "socketlab-agent"
+_silent: list[bool] = []
+"""Not empty: nobody reads what this agent logs."""
+
+
+def be_silent() -> None:
+    """Log nothing from now on."""
+    _silent.append(True)
 
 
 def show(text: str) -> None:
@@ -30,4 +37,5 @@ def tell(text: str, program: str = AGENT) -> None:
 
 def log(key: str, **fields: object) -> None:
     """Say one of the agent's sentences."""
-    tell(say(f"agent.{key}", **fields))
+    if not _silent:
+        tell(say(f"agent.{key}", **fields))

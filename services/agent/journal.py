@@ -114,6 +114,15 @@ class Journal:
             else:
                 os.ftruncate(self._file, 0)
 
+    def fileno(self) -> int:
+        """The descriptor of the file, and so of its lock."""
+        return self._file
+
+    def clear(self) -> None:
+        """Note that nothing is left of what an agent that has ended had made."""
+        self._open.clear()
+        os.ftruncate(self._file, 0)
+
     def outstanding(self) -> list[Intent]:
         """What may still be in the kernel, the latest first."""
         size = os.fstat(self._file).st_size

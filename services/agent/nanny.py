@@ -52,7 +52,7 @@ def watch(folder: Path, standing: Sequence[Fault], *, debug: bool) -> int:
     code = os.waitstatus_to_exitcode(_wait(agent))
     if code < 0:
         log("killed", signal=signal.Signals(-code).name)
-    _undo(journal)
+    undo(journal)
     return FAILED if code < 0 else code
 
 
@@ -79,8 +79,8 @@ def _wait(agent: int) -> int:
             return status
 
 
-def _undo(journal: Journal) -> None:
-    """Undo what the agent has left in the kernel."""
+def undo(journal: Journal) -> None:
+    """Undo what an agent that has ended has left in the kernel, in the network namespace of the caller."""
     left = journal.outstanding()
     if not left:
         return

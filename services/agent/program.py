@@ -15,7 +15,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -52,10 +52,23 @@ class Program:
         folder: its run directory.
         journal: where it notes what must be undone if it is killed.
         keeper: read end of a pipe whose other end its nanny holds.
+        follows: end with 75 when the host has lost its last link, to be started again where it is then; a
+            nanny that shares the host's life wants its agent to stay.
+        on_ready: called once the command socket is there.
     """
 
-    def __init__(self, folder: Path, journal: Journal, keeper: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        keeper: int,
+        *,
+        follows: bool = True,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = folder
+        self._follows = follows
+        self._on_ready = on_ready
         self._journal = journal
         self._ended = False
         self._code = STOPPED
@@ -90,7 +103,7 @@ class Program:
     def _look_at_links(self) -> None:
         """Note whether there is a link; when the last one goes, the namespace has a while to get another."""
         self._watch.drain()
-        had_link, self._has_link = self._has_link, bool(host_links())
+        had_link, self._has_link = self._has_link, not self._follows or bool(host_links())
         if had_link and not self._has_link:
             self._gone_at = time.monotonic() + _GONE_SECONDS
 
@@ -127,6 +140,7 @@ class Program:
         self._open.callback(clients.close)
         self._open.callback(Readiness(self._selector, lambda: self._has_link).close)
         log("ready", count=len(standing))
+        self._on_ready()
         while not self._ended:
             self._turn(faults.next_due(), clients.next_due())
             faults.heal_due()

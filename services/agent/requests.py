@@ -5,6 +5,8 @@ from services.messages import ServiceError
 from socketlab.wire import (
     Add,
     Applied,
+    Attach,
+    Attached,
     Failure,
     Heal,
     KindList,
@@ -35,6 +37,16 @@ def answer(line: bytes, faults: Faults) -> bytes:
         return failure(error, request)
 
 
+def attaches(line: bytes) -> bool:
+    """Whether a line asks to stay connected."""
+    if b'"attach"' not in line:
+        return False
+    try:
+        return isinstance(decode(line, REQUEST), Attach)
+    except SocketlabError:
+        return False
+
+
 def failure(error: SocketlabError, request: int | None = None) -> bytes:
     """The line that tells of an error."""
     return encode(Failure.of(error, request), ANSWER)
@@ -50,6 +62,8 @@ def _do(message: Message, faults: Faults) -> Message:
             return Leases(number, faults.heal_all())
         case Heal(id=number, lease=str(lease)):
             return Leases(number, (faults.heal(lease),))
+        case Attach(id=number):  # `Clients` sees to it
+            return Attached(number)
         case Kinds(id=number):
             return KindList(number, faults.kinds())
     raise ServiceError("agent.no-request", seen=message.type)
