@@ -1,0 +1,1 @@
+"""The name server of a lab: `python3 -m services.names`."""
