@@ -40,7 +40,13 @@ PACKAGES = (
         "hostname",
         "libc-bin",
     ),  # a shell to look around
-    *("python3-minimal", "libpython3-stdlib", "python3-loguru"),  # what the lab's programs run on
+    *(
+        "python3-minimal",
+        "libpython3-stdlib",
+        "python3-loguru",
+        "python3-dnspython",
+    ),  # what the lab's programs run on
+    "strace",  # shows a program's socket calls: `socketlab exec --trace`
     *("nftables", "iproute2"),  # to look at what an agent did to the network
 )
 _LEFT_OUT = (
