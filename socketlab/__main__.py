@@ -1,0 +1,5 @@
+"""`python -m socketlab`."""
+
+from socketlab.cli import main
+
+main()
