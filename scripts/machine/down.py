@@ -1,8 +1,13 @@
-"""`scripts/down`: take the lab down and leave nothing of it."""
+"""`scripts/down`: take the lab down and leave nothing of it.
 
-from scripts.machine import base_image, compose, engine, lab
+A lab in network namespaces goes with the tour of `scripts/up`: there is nothing of it to take down.
+"""
+
+from scripts.machine import backend, base_image, compose, engine, lab
 from scripts.machine.command import Options, run_command
-from scripts.machine.steps import step
+from scripts.machine.engine import State
+from scripts.machine.steps import step, tell
+from socketlab.messages import say
 
 FLAGS = ("--images",)
 
@@ -13,6 +18,9 @@ def down(options: Options) -> int:
     Raises:
         MachineError: the engine or Compose is missing or failed.
     """
+    if backend.asked() == "namespace" or (backend.asked() == "auto" and engine.look().state is State.ABSENT):
+        tell(say("scripts.backend.down"))
+        return 0
     engine.require()
     compose.require()
     with step("down") as current:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from scripts.machine.debian import install
-from scripts.machine.errors import LackingError
+from scripts.machine.errors import EngineAwayError, LackingError
 from scripts.machine.process import Answer, ask, run
 from scripts.machine.steps import Step
 
@@ -74,22 +74,23 @@ def require() -> str:
     """The version of the engine, which must be there.
 
     Raises:
-        LackingError: no engine answers; says what to do.
+        EngineAwayError: there is none, or none that answers us; says what to do.
+        LackingError: the user named one, and it does not answer.
     """
     finding = look()
     match finding.state:
         case State.READY:
             return finding.seen
         case State.ABSENT:
-            raise LackingError("machine.engine-absent")
+            raise EngineAwayError("machine.engine-absent")
         case State.DENIED:
-            raise LackingError(
+            raise EngineAwayError(
                 "machine.engine-denied", user=os.environ.get("USER", os.geteuid()), seen=finding.seen
             )
         case State.DEAD_HOST:
             raise LackingError("machine.engine-dead-host", host=os.environ["DOCKER_HOST"], seen=finding.seen)
         case State.DOWN:
-            raise LackingError("machine.engine-down", seen=finding.seen)
+            raise EngineAwayError("machine.engine-down", seen=finding.seen)
 
 
 def ensure(step: Step, *, asked: bool) -> str:

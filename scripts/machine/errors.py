@@ -6,6 +6,7 @@ SocketlabError
     ├── NothingRanError    3  a step failed, so the lab or the tests did not run
     │   └── CommandError      ... because a program we called failed: the end of its output is told
     └── LackingError       4  the machine lacks something; the sentence says how to get it
+        └── EngineAwayError   ... an engine, which network namespaces can stand in for
 """
 
 import shlex
@@ -61,3 +62,7 @@ class LackingError(MachineError):
     """The machine lacks something that we may not, or cannot, bring ourselves."""
 
     status: ClassVar[int] = 4
+
+
+class EngineAwayError(LackingError):
+    """No engine is here, or none that answers this user: network namespaces may take its place."""

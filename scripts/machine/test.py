@@ -1,15 +1,17 @@
 """`scripts/test`: check the code and run the tests.
 
 stdout is pytest's. The checks say nothing but their line on stderr, unless they find something; then the
-tests run all the same, so that one run tells everything.
+tests run all the same, so that one run tells everything. Without an engine no image is built, and the tests
+that need one are skipped: pytest says which, and why.
 """
 
 import os
 
 from scripts.machine import ROOT, leftovers, tools
+from scripts.machine.backend import NO_ENGINE
 from scripts.machine.command import Options, run_command
 from scripts.machine.environment import BIN, PYTHON
-from scripts.machine.prepare import build, reach_engine
+from scripts.machine.prepare import bring_environment, build, reach_backend
 from scripts.machine.process import ask, foreground
 from scripts.machine.steps import step, tell
 from socketlab.messages import say
@@ -33,17 +35,25 @@ def test(options: Options) -> int:
         MachineError: a step failed, so nothing was tested.
     """
     may_install = "--install-engine" in options.flags
-    reach_engine(install=may_install)
+    backend = reach_backend(install=may_install)
     with step("tools") as current:
         missing = tools.ensure(current, asked=may_install)
         current.done("without" if missing else "tools", names=", ".join(missing))
-    build(rebuild=False, tests=True)
-    with step("leftovers") as current:
-        names = leftovers.remove()
-        current.done("removed" if names else "nothing", names=", ".join(names))
+    bring_environment(tests=True)
+    if backend == "docker":
+        build(rebuild=False)
+        with step("leftovers") as current:
+            names = leftovers.remove()
+            current.done("removed" if names else "nothing", names=", ".join(names))
+    else:
+        tell(say("scripts.backend.tests"))
     failed = [] if "--only-tests" in options.flags else [name for name in CHECKS if not _passes(name)]
     workers = max(LEAST_WORKERS, os.cpu_count() or 1)
-    status = foreground([str(PYTHON), "-m", "pytest", "-n", str(workers), *options.rest])
+    # Who chose namespaces beside an engine that answers means it, so the tests do not find that one either.
+    status = foreground(
+        [str(PYTHON), "-m", "pytest", "-n", str(workers), *options.rest],
+        extra=NO_ENGINE if backend == "namespace" else None,
+    )
     if failed:
         tell(f"scripts/test: {say('error.machine.checks', names=', '.join(failed))}")
     return status or (CHECKS_FAILED if failed else 0)

@@ -1,9 +1,10 @@
 """`scripts/up`: bring what is missing, the lab up, its tour, its table."""
 
-from scripts.machine import lab, networks
+from scripts.machine import environment, lab, networks
 from scripts.machine.command import Options, run_command
 from scripts.machine.compose import project_name
-from scripts.machine.prepare import build, reach_engine
+from scripts.machine.prepare import bring_environment, build, reach_backend
+from scripts.machine.process import foreground
 from scripts.machine.steps import step, tell
 from socketlab.messages import say
 
@@ -16,7 +17,8 @@ def up(options: Options) -> int:
     Raises:
         MachineError: a step failed.
     """
-    reach_engine(install="--install-engine" in options.flags)
+    if reach_backend(install="--install-engine" in options.flags) == "namespace":
+        return _embedded(debug="--debug" in options.flags)
     # Before anything long: a network that is taken is for the user to decide.
     with step("networks") as current:
         wanted, must_move = networks.check(project_name())
@@ -24,7 +26,8 @@ def up(options: Options) -> int:
             current.doing("move")
             lab.take_down()
         current.result = " ".join(str(network) for network in wanted.values())
-    build(rebuild="--rebuild" in options.flags, tests=False)
+    bring_environment(tests=False)
+    build(rebuild="--rebuild" in options.flags)
     with step("lab") as current:
         lab.bring_up()
         current.done("lab")
@@ -32,6 +35,13 @@ def up(options: Options) -> int:
     status = lab.tour()
     tell("\n" + say("scripts.hint"))
     return status
+
+
+def _embedded(*, debug: bool) -> int:
+    """The same lab in network namespaces: it lives as long as its tour, whose exit status this is."""
+    bring_environment(tests=False)
+    command = [str(environment.PYTHON), "-m", "scripts.machine.embedded", *(["--debug"] if debug else [])]
+    return foreground(command)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from scripts.machine import environment
 from scripts.machine.bench import equipment, figure, options, report, rounds, tables, targets
 from scripts.machine.bench.cases import Case
 from scripts.machine.bench.cores import choose, stand_aside
+from scripts.machine.bench.hosts import front as hosts
 from scripts.machine.bench.measuring import Bench
 from scripts.machine.bench.options import Plan
 from scripts.machine.bench.rounds import CaseResult
@@ -24,8 +25,6 @@ from socketlab.messages import say
 from socketlab.wire.text import speaks_utf8, to_ascii
 
 TARGET_MISSED = 1
-BUSY = 0.5
-"""A load average from which on the machine is said to be busy."""
 
 Versions = dict[str, str | None]
 
@@ -36,16 +35,17 @@ def bench(asked: Options) -> int:
     Raises:
         MachineError: a wrong option, a missing compiler; or nothing at all could be measured.
     """
-    plan = options.read(asked)
     _end_as_ctrl_c_does()
+    if options.suite(asked) == "hosts":
+        return hosts.bench(asked)
+    plan = options.read(asked)
     cores = choose(two=plan.two_cores)
     compiled, versions = _equip()
     if versions["uvloop"] is None:
         contenders = tuple(contender for contender in plan.contenders if not contender.needs_uvloop)
         plan = replace(plan, contenders=contenders)
     where = report.machine(cores, versions)
-    if where["load_average"] >= BUSY:
-        tell(say("scripts.bench.busy", load=f"{where['load_average']:.1f}"))
+    report.warn_if_busy(where)
     _raise_file_limit()
     stand_aside(cores)
     runs = Bench(compiled=compiled, cores=cores, seconds=plan.seconds)
@@ -60,7 +60,7 @@ def bench(asked: Options) -> int:
 
 
 def _end_as_ctrl_c_does() -> None:
-    """Whoever ends us, the servers under way end with us."""
+    """Whoever ends us, what we started ends with us."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 

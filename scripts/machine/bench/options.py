@@ -12,6 +12,7 @@ from scripts.machine.command import Options
 from scripts.machine.errors import UsageError
 
 SUITE: Final = "servers"
+SUITES: Final = (SUITE, "hosts")
 FLAGS: Final = ("--quick", "--strict", "--two-cores")
 CALLED_FROM: Final = "SOCKETLAB_CALLED_FROM"
 """Variable with the user's folder: scripts/with_python leaves it for the project's root."""
@@ -63,12 +64,12 @@ def read(options: Options) -> Plan:
     Raises:
         UsageError: it makes no sense.
     """
-    suites, given = _sort(options.rest)
+    suites, given = sort(options.rest, FLAGS, VALUED)
     if suites != [SUITE]:
-        raise UsageError("machine.bench-suite", seen=" ".join(suites) or "-", expected=SUITE)
+        raise _no_suite(suites)
     quick = "--quick" in options.flags
-    rounds = _number(given, "--rounds", int, 1, _ROUNDS_MAX)
-    seconds = _number(given, "--seconds", float, _SECONDS_MIN, _SECONDS_MAX)
+    rounds = number_of(given, "--rounds", int, 1, _ROUNDS_MAX)
+    seconds = number_of(given, "--seconds", float, _SECONDS_MIN, _SECONDS_MAX)
     own_choice = rounds is not None or seconds is not None
     return Plan(
         cases=_cases(given.get("--only"), leave_out=QUICK_LEAVES_OUT if quick else frozenset()),
@@ -78,23 +79,50 @@ def read(options: Options) -> Plan:
         budget=None if own_choice else QUICK_BUDGET if quick else BUDGET,
         two_cores="--two-cores" in options.flags,
         strict="--strict" in options.flags,
-        json=_file(given, "--json"),
-        figure=_file(given, "--figure"),
+        json=file_of(given, "--json"),
+        figure=file_of(given, "--figure"),
     )
 
 
-def _sort(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The words before the first option, and each option's words."""
+def suite(options: Options) -> str:
+    """What a command line asks to be measured, one of `SUITES`.
+
+    Raises:
+        UsageError: none of them.
+    """
+    first = options.rest[0] if options.rest else "-"
+    if first not in SUITES:
+        raise _no_suite([first])
+    return first
+
+
+def _no_suite(seen: Sequence[str]) -> UsageError:
+    return UsageError("machine.bench-suite", seen=" ".join(seen) or "-", expected=" | ".join(SUITES))
+
+
+def sort(
+    arguments: Sequence[str], flags: Sequence[str], valued: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """The words before the first option, and each option's words.
+
+    Args:
+        arguments: of the command line.
+        flags: options without a value, which have been taken out.
+        valued: options with one or more.
+
+    Raises:
+        UsageError: another option, or one without its value.
+    """
     words: list[str] = []
     given: dict[str, list[str]] = {}
     current = words
     for argument in arguments:
         if not argument.startswith("-"):
             current.append(argument)
-        elif argument in VALUED:
+        elif argument in valued:
             current = given.setdefault(argument, [])
         else:
-            expected = " ".join(sorted((*FLAGS, *VALUED, "--debug", "--help")))
+            expected = " ".join(sorted((*flags, *valued, "--debug", "--help")))
             raise UsageError("machine.option", seen=argument, expected=expected)
     for option, values in given.items():
         if not values:
@@ -102,9 +130,14 @@ def _sort(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
     return words, given
 
 
-def _number(
+def number_of(
     given: dict[str, list[str]], option: str, kind: Callable[[str], float], least: float, most: float
 ) -> float | None:
+    """The number that an option was given; None: it was not given.
+
+    Raises:
+        UsageError: it is none, or outside what makes sense.
+    """
     if option not in given:
         return None
     text = given[option][-1]
@@ -118,7 +151,7 @@ def _number(
     return value
 
 
-def _file(given: dict[str, list[str]], option: str) -> Path | None:
+def file_of(given: dict[str, list[str]], option: str) -> Path | None:
     """A file to write, from the user's folder; said now, not after ten minutes, if it cannot be."""
     if option not in given:
         return None

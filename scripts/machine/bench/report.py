@@ -15,7 +15,11 @@ from scripts.machine.bench.options import Plan
 from scripts.machine.bench.rounds import CaseResult
 from scripts.machine.bench.summary import footprints, framed_rows, rows, under_load
 from scripts.machine.bench.targets import Verdict
+from scripts.machine.steps import tell
+from socketlab.messages import say
 
+BUSY = 0.5
+"""A load average from which on the machine is said to be busy."""
 _MODEL = re.compile(r"^model name\s*:\s*(.*)$", re.MULTILINE)
 
 
@@ -26,16 +30,29 @@ def machine(cores: Cores, versions: Mapping[str, str | None]) -> dict[str, Any]:
         cores: of the measured processes.
         versions: of Python, the C compiler and uvloop (None: not there).
     """
+    return {
+        **place(),
+        "server_core": cores.server,
+        "generator_core": cores.generator,
+        **versions,
+    }
+
+
+def place() -> dict[str, Any]:
+    """The machine, and how busy it is."""
     model = _MODEL.search(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     return {
         "cpu": model[1] if model else platform.machine(),
         "cpus": os.cpu_count(),
         "kernel": f"{platform.system()} {platform.release()}",
         "load_average": os.getloadavg()[0],
-        "server_core": cores.server,
-        "generator_core": cores.generator,
-        **versions,
     }
+
+
+def warn_if_busy(where: Mapping[str, Any]) -> None:
+    """Say so where figures will vary more than they should."""
+    if where["load_average"] >= BUSY:
+        tell(say("scripts.bench.busy", load=f"{where['load_average']:.1f}"))
 
 
 def write(

@@ -33,8 +33,13 @@ def _title(case: Case) -> str:
     return name if case.once else f"{name} ({say(f'scripts.bench.unit.{case.unit}')})"
 
 
-def target_table(verdicts: Sequence[Verdict]) -> str:
-    """Every target, and whether it is met."""
+def target_table(verdicts: Sequence[Verdict], heading: str = "targets") -> str:
+    """Every target, and whether it is met.
+
+    Args:
+        verdicts: in order.
+        heading: key of the heading under `scripts.bench`.
+    """
     words = {True: "met", False: "missed", None: "unknown"}
     cells = [
         (
@@ -47,8 +52,8 @@ def target_table(verdicts: Sequence[Verdict]) -> str:
         )
         for verdict in verdicts
     ]
-    heading = f"### {say('scripts.bench.targets')}"
-    return "\n".join([heading, "", *grid(_heads("target", "wanted", "seen", "verdict"), cells), ""])
+    title = f"### {say(f'scripts.bench.{heading}')}"
+    return "\n".join([title, "", *grid(column_heads("target", "wanted", "seen", "verdict"), cells), ""])
 
 
 def grid(heads: Cells, lines: Sequence[Cells]) -> Lines:
@@ -68,38 +73,38 @@ def grid(heads: Cells, lines: Sequence[Cells]) -> Lines:
 
 def _rates(result: CaseResult) -> tuple[Cells, list[Cells]]:
     scale = result.case.scale
-    heads = _heads(
+    heads = column_heads(
         "style", "rate", "rate-c", "rate-uvloop", "best", "worst", "p50", "p99", "cpu", "cpu-c", "cpu-uvloop"
     )
     return heads, [
         (
             row.name,
             *_rate_cells(row, scale),
-            *(_number(latency, 1) for latency in (row.p50, row.p99)),
-            _number(row.cpu, 2),
-            *(_number(row.cpu_ratios.get(reference), 2) for reference in REFERENCES),
+            *(number(latency, 1) for latency in (row.p50, row.p99)),
+            number(row.cpu, 2),
+            *(number(row.cpu_ratios.get(reference), 2) for reference in REFERENCES),
         )
         for row in rows(under_load(result), REFERENCES)
     ]
 
 
 def _rate_cells(row: Row, scale: float) -> Cells:
-    ratios = (_number(row.rate_ratios.get(reference), 2) for reference in REFERENCES)
-    return (_number(row.rate * scale), *ratios, _number(row.best * scale), _number(row.worst * scale))
+    ratios = (number(row.rate_ratios.get(reference), 2) for reference in REFERENCES)
+    return (number(row.rate * scale), *ratios, number(row.best * scale), number(row.worst * scale))
 
 
 def _framed(result: CaseResult) -> tuple[Cells, list[Cells]]:
-    heads = _heads("style", "echo-rate", "framed-rate", "p50", "p99", "echo-cpu", "framed-cpu", "cost")
+    heads = column_heads("style", "echo-rate", "framed-rate", "p50", "p99", "echo-cpu", "framed-cpu", "cost")
     return heads, [
         (
             row.framed.name,
-            _number(row.echo.rate),
-            _number(row.framed.rate),
-            _number(row.framed.p50, 1),
-            _number(row.framed.p99, 1),
-            _number(row.echo.cpu, 2),
-            _number(row.framed.cpu, 2),
-            _number(row.cost, 2),
+            number(row.echo.rate),
+            number(row.framed.rate),
+            number(row.framed.p50, 1),
+            number(row.framed.p99, 1),
+            number(row.echo.cpu, 2),
+            number(row.framed.cpu, 2),
+            number(row.cost, 2),
         )
         for row in framed_rows(result)
     ]
@@ -117,30 +122,30 @@ def _memory(
     result: CaseResult, before: str, after: str, figure: str, of: Callable[[Footprint], float]
 ) -> tuple[Cells, list[Cells]]:
     resident = figure == "growth"
-    return _heads("style", before, after, figure), [
+    return column_heads("style", before, after, figure), [
         (
             name,
-            _number(found.before.rss if resident else found.before.pss),
-            _number(found.after.rss if resident else found.after.pss),
-            _number(of(found)),
+            number(found.before.rss if resident else found.before.pss),
+            number(found.after.rss if resident else found.after.pss),
+            number(of(found)),
         )
         for name, found in sorted(footprints(result).items(), key=lambda item: of(item[1]))
     ]
 
 
 def _load(result: CaseResult) -> tuple[Cells, list[Cells]]:
-    heads = _heads("generator", "rate", "rate-c", "best", "worst", "p50", "p99", "own-cpu", "cpu-c")
+    heads = column_heads("generator", "rate", "rate-c", "best", "worst", "p50", "p99", "own-cpu", "cpu-c")
     return heads, [
         (
             row.name,
-            _number(row.rate),
-            _number(row.rate_ratios.get(C), 2),
-            _number(row.best),
-            _number(row.worst),
-            _number(row.p50, 1),
-            _number(row.p99, 1),
-            _number(row.cpu, 2),
-            _number(row.cpu_ratios.get(C), 2),
+            number(row.rate),
+            number(row.rate_ratios.get(C), 2),
+            number(row.best),
+            number(row.worst),
+            number(row.p50, 1),
+            number(row.p99, 1),
+            number(row.cpu, 2),
+            number(row.cpu_ratios.get(C), 2),
         )
         for row in rows(under_load(result), (C,))
     ]
@@ -155,7 +160,8 @@ _TABLES: Final[dict[Kind, Callable[[CaseResult], tuple[Cells, list[Cells]]]]] = 
 }
 
 
-def _heads(*names: str) -> Cells:
+def column_heads(*names: str) -> Cells:
+    """The heads of columns."""
     return [say(f"scripts.bench.column.{name}", c=C, uvloop=UVLOOP) for name in names]
 
 
@@ -171,11 +177,11 @@ def _notes(result: CaseResult) -> Lines:
         yield from ("", *notes)
 
 
-def _number(value: float | None, decimals: int = 0) -> str:
+def number(value: float | None, decimals: int = 0) -> str:
     """A number whose thousands are apart, with a space: neither language takes that for anything else."""
     return NOTHING if value is None else f"{value:,.{decimals}f}".replace(",", " ")
 
 
 def _figure(value: float) -> str:
     """A target's figure: shares by hundredths, bytes whole."""
-    return _number(value, 0 if abs(value) >= 100 else 2)  # noqa: PLR2004 - where two decimals stop to matter
+    return number(value, 0 if abs(value) >= 100 else 2)  # noqa: PLR2004 - where two decimals stop to matter

@@ -75,19 +75,40 @@ def test_the_newest_python_that_runs_is_chosen(command: Command, tmp_path: Path)
     assert done.stdout == f"3.13 {ROOT} -m a.module two words\n"
 
 
-@pytest.mark.parametrize("script", COMMANDS)
+@pytest.mark.parametrize("script", ["scripts/up", "scripts/test"])
 @pytest.mark.parametrize(
     ("locale", "says"), [(ENGLISH, "no docker command"), (SPANISH, "no hay una orden docker")]
 )
-def test_without_docker_it_says_what_to_do(
+def test_without_docker_it_says_what_to_do_to_who_asked_for_it(
     command: Command, script: str, locale: Mapping[str, str], says: str, tmp_path: Path
 ) -> None:
-    environ = {**path_of(tmp_path, "sh", "dirname"), **locale}
+    environ = {**path_of(tmp_path, "sh", "dirname"), **locale, "SOCKETLAB_BACKEND": "docker"}
     fake(tmp_path, "python3", PYTHON)
     done = command(script, environ=environ)
     assert (done.returncode, done.stdout) == (4, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_a_backend_that_there_is_not_is_a_mistake_of_use(command: Command, script: str) -> None:
+    environ = {**os.environ, **ENGLISH, "LC_ALL": "", "SOCKETLAB_BACKEND": "podman"}
+    done = command(script, environ=environ)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "SOCKETLAB_BACKEND: expected auto | docker | namespace, saw 'podman'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("locale", "says"), [(ENGLISH, "Nothing to take down"), (SPANISH, "Nada que eliminar")]
+)
+def test_without_an_engine_there_is_nothing_to_take_down(
+    command: Command, locale: Mapping[str, str], says: str, tmp_path: Path
+) -> None:
+    environ = {**path_of(tmp_path, "sh", "dirname"), **locale}
+    fake(tmp_path, "python3", PYTHON)
+    done = command("scripts/down", environ=environ)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert says in done.stderr
 
 
 @pytest.mark.parametrize("script", COMMANDS)
@@ -98,7 +119,14 @@ def test_an_engine_that_the_user_named_and_is_dead_is_said_so(
         pytest.skip("no docker command on this machine")
     host = f"unix://{tmp_path}/no.sock"
     # Even where an engine may be installed: the user's own choice is not ours to mend.
-    environ = {**os.environ, **ENGLISH, "LC_ALL": "", "DOCKER_HOST": host, "CI": "true"}
+    environ = {
+        **os.environ,
+        **ENGLISH,
+        "LC_ALL": "",
+        "DOCKER_HOST": host,
+        "CI": "true",
+        "SOCKETLAB_BACKEND": "",
+    }
     done = command(script, environ=environ)
     assert (done.returncode, done.stdout) == (4, "")
     assert f"DOCKER_HOST is {host}" in done.stderr
@@ -106,7 +134,7 @@ def test_an_engine_that_the_user_named_and_is_dead_is_said_so(
 
 
 def test_a_traceback_is_shown_with_debug_only(command: Command, tmp_path: Path) -> None:
-    environ = {**path_of(tmp_path, "sh", "dirname"), **ENGLISH}
+    environ = {**path_of(tmp_path, "sh", "dirname"), **ENGLISH, "SOCKETLAB_BACKEND": "docker"}
     fake(tmp_path, "python3", PYTHON)
     assert "Traceback" in command("scripts/down", "--debug", environ=environ).stderr
 
