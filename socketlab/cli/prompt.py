@@ -18,9 +18,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from socketlab.hosts.events import HostEvent
 from socketlab.hosts.lab import Lab
 from socketlab.messages import say
+from socketlab.sockets.host_event import HostEvent
 from socketlab.wire.errors import SocketlabError
 from socketlab.wire.event import Event
 from socketlab.wire.outcome import Raised

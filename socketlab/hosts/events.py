@@ -7,33 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 from socketlab.messages import say
-from socketlab.sockets.happening import Happening
-from socketlab.wire.event import Event
+from socketlab.sockets.host_event import HostEvent
 
 KEPT: Final = 10_000
-
-
-class HostEvent:
-    """Something that happened on a host.
-
-    Args:
-        host: its name.
-        happening: what.
-    """
-
-    __slots__ = ("_happening", "host")
-
-    def __init__(self, host: str, happening: Happening) -> None:
-        self.host = host
-        self._happening = happening
-
-    @property
-    def event(self) -> Event:
-        """What happened; its times are of the host's clock (`Host.clock_offset_ns`)."""
-        return self._happening.event
-
-    def __repr__(self) -> str:
-        return f"<HostEvent {self.host} {self.event!r}>"
 
 
 class Events:
@@ -61,9 +37,8 @@ class Events:
         with self._lock:
             self._told = tuple(each for each in self._told if each is not callback)
 
-    def add(self, host: str, happening: Happening) -> None:
+    def add(self, happened: HostEvent) -> None:
         """Keep what has happened, and tell of it."""
-        happened = HostEvent(host, happening)
         self.kept.append(happened)
         for callback in self._told:
             try:

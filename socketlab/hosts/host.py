@@ -17,7 +17,7 @@ from socketlab.hosts.programs import Argument, Completed, Program, start
 from socketlab.hosts.ready import Ready, start_ready
 from socketlab.hosts.serving import Service
 from socketlab.sockets import Actor
-from socketlab.sockets.happening import Happening
+from socketlab.sockets.host_event import HostEvent
 from socketlab.wire.event import Event, Phase
 
 _OUR_OWN: Final = frozenset(
@@ -125,9 +125,9 @@ class Host(Functions, Actions):
         """What to add to a time of this machine's monotonic clock to have that of the host's."""
         return self.actor.offset_ns
 
-    def _happened(self, happening: Happening) -> None:
-        if happening.name not in _OUR_OWN:
-            self._events.add(self.name, happening)
+    def _happened(self, happened: HostEvent) -> None:
+        if happened.name not in _OUR_OWN:
+            self._events.add(happened)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -138,7 +138,7 @@ class Host(Functions, Actions):
         offset = self._actor.offset_ns if self._actor else 0
         at = time.monotonic_ns() + offset
         event = Event(name=f"host.{action}", phase=phase, at_ns=at, said=why)
-        self._events.add(self.name, Happening(event.name, lambda: event))
+        self._events.add(HostEvent(self.name, event.name, lambda: event))
 
     def _leave_actor(self, reason: LabError) -> None:
         """The host is gone, and with it all that was open on it: say why to whoever uses it next."""

@@ -20,12 +20,13 @@ from typing import Any, Final, Self
 from socketlab.errors import CallError, EndedError, HostError, LabError, SpecError
 from socketlab.hosts import auto, selecting
 from socketlab.hosts.backend import Backend, Machines
-from socketlab.hosts.events import Events, HostEvent
+from socketlab.hosts.events import Events
 from socketlab.hosts.host import Host
 from socketlab.hosts.plan import LabPlan
 from socketlab.hosts.resolve import check
 from socketlab.hosts.spec import HostSpec, LabSpec, NetworkSpec
 from socketlab.sockets import Socket
+from socketlab.sockets.host_event import HostEvent
 
 _AT_ONCE: Final = 16
 """Actors that are reached at the same time."""

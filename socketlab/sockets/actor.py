@@ -21,7 +21,7 @@ from socketlab.messages import say
 from socketlab.sockets import arranged, module_calls, polling
 from socketlab.sockets.channel import Channel
 from socketlab.sockets.failures import as_outcome, rebuild, why_refused
-from socketlab.sockets.happening import Happening, is_light
+from socketlab.sockets.host_event import HostEvent, is_light
 from socketlab.sockets.in_flight import Ended, InFlight, is_cancelled
 from socketlab.sockets.methods import begun_of_module, of_module
 from socketlab.sockets.over_there import Socket
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ROUNDS: Final = 5
+_LIGHT: Final = 512
+"""Bytes of a call's line up to which it may be kept as an event that nobody has looked at."""
 _GREETING: Final = 30.0
 """Seconds until an actor must have said hello: a container on a busy machine takes a while to start it."""
 
@@ -61,13 +63,16 @@ class Actor:
         self,
         stream: Stream,
         host: str = "host",
-        events: Callable[[Happening], None] | None = None,
+        events: Callable[[HostEvent], None] | None = None,
         *,
         patience: float = _GREETING,
     ) -> None:
         self.host = host
         self._events = events
-        self._channel = Channel(stream, host, None if events is None else self._over)
+        listened = events is not None
+        self._channel = Channel(
+            stream, host, self._begun if listened else None, self._over if listened else None
+        )
         self._lock = threading.Lock()
         self._unawaited: dict[int, InFlight] = {}
         self._offset: tuple[int, int] | None = None
@@ -230,10 +235,8 @@ class Actor:
         return Pending(self, request, call)
 
     def _send(self, request: Request[Any]) -> InFlight:
-        if self._events is not None:
-            at = time.monotonic_ns() + (self._offset or self._clocks())[0]
-            make = partial(self._started, request.name, request.args, request.on, at)
-            self._publish(Happening(f"call.{request.name}", make, light=is_light(request.args)))
+        if self._events is not None and self._offset is None:
+            self._clocks()  # the times of events are the host's
         return self._channel.begin(request.name, request.args, request.on)
 
     def wait(self, call: InFlight, timeout: float | None) -> bool:
@@ -335,17 +338,22 @@ class Actor:
         return self._outcome(call, time.monotonic_ns())
 
     def _over(self, call: InFlight) -> None:
-        if call.name == "clock" and self._offset is None:
-            return  # it is this measurement itself
+        if self._offset is None:
+            return  # it is the measurement of the clock itself
         answer = call.answer
-        light = type(answer) is Value and is_light(answer.value) and is_light(call.args)
+        light = type(answer) is Value and call.size <= _LIGHT and is_light(answer.value)
         make = partial(self._ended, call, time.monotonic_ns())
-        self._publish(Happening(f"call.{call.name}", make, light=light))
+        self._publish(HostEvent(self.host, f"call.{call.name}", make, light=light))
 
-    def _started(self, name: str, args: tuple[Any, ...], on: int | None, at: int) -> Event:
+    def _begun(self, call: InFlight) -> None:
+        if self._offset is not None:
+            make = partial(self._started, call, self._offset[0])
+            self._publish(HostEvent(self.host, f"call.{call.name}", make, light=call.size <= _LIGHT))
+
+    def _started(self, call: InFlight, ahead: int) -> Event:
         """The event of a call's start."""
-        said = self._placed(on, written(name, args))
-        return Event(name=f"call.{name}", phase="started", at_ns=at, said=said)
+        at = call.began_ns + ahead
+        return Event(name=f"call.{call.name}", phase="started", at_ns=at, said=self.written(call))
 
     def _ended(self, call: InFlight, known_ns: int) -> Event:
         """The event of a call's end, which was known at a time of our clock."""
@@ -354,7 +362,7 @@ class Actor:
         said = self.written(call)
         return Event(name=f"call.{call.name}", phase=phase, at_ns=given.ended_ns, outcome=given, said=said)
 
-    def _publish(self, event: Happening) -> None:
+    def _publish(self, event: HostEvent) -> None:
         """Tell the listener. Its own mistake must not cost a call its answer."""
         assert self._events is not None  # noqa: S101 - nobody calls it else
         try:

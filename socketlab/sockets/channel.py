@@ -41,11 +41,19 @@ class Channel:
     Args:
         stream: to the actor, from its first byte on.
         host: its name, for errors.
+        begun: told of each call before it is sent; None: nobody.
         ended: told of each call that is over, with its answer, by whichever thread read it; None: nobody.
     """
 
-    def __init__(self, stream: Stream, host: str, ended: Callable[[InFlight], None] | None = None) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        host: str,
+        begun: Callable[[InFlight], None] | None = None,
+        ended: Callable[[InFlight], None] | None = None,
+    ) -> None:
         self.host = host
+        self._tell_begun = begun
         self._tell = ended
         self._stream = stream
         self._numbers = itertools.count(1)
@@ -110,6 +118,8 @@ class Channel:
             if crowded:
                 self._leader = call
         try:
+            if self._tell_begun is not None:
+                self._tell_begun(call)
             if crowded:
                 self._start_pump(call)
             self._send(line)

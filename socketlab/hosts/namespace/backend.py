@@ -8,12 +8,17 @@ import itertools
 import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
 
-from socketlab.errors import BackendError, HostError
+from socketlab.errors import BackendError, EndedError, HostError
 from socketlab.hosts.namespace.machines import NamespaceMachines, setup_of
+from socketlab.hosts.plan import LabPlan
 from socketlab.hosts.resolve import resolve, subnets_wanted
 from socketlab.hosts.spec import LabSpec
 from socketlab.wire.nursery import Ask
+
+if TYPE_CHECKING:
+    from socketlab.hosts.namespace.nursery import Nursery
 
 _numbers = itertools.count(1)
 
@@ -56,7 +61,14 @@ class NamespaceBackend:
         from socketlab.hosts.namespace.nursery import Nursery  # noqa: PLC0415 - needs Linux
 
         plan = resolve(spec, subnets(spec))
-        nursery = Nursery.shared()
+        try:
+            return self._open(plan, Nursery.shared())
+        except EndedError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise
+            return self._open(plan, Nursery.shared())  # it was just dying: the next one is another
+
+    def _open(self, plan: LabPlan, nursery: "Nursery") -> NamespaceMachines:
         number = next(_numbers)
         machines = NamespaceMachines(plan, nursery, number)
         try:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from socketlab.errors import BackendError, CallError, EndedError, HostError, SpecError, UsageError
-from socketlab.hosts.events import HostEvent
 from socketlab.hosts.lab import Lab, lab
 from socketlab.hosts.spec import HostSpec, LabSpec, Plug
 from socketlab.sockets import Socket
+from socketlab.sockets.host_event import HostEvent
 from tests.unit.hosts.on_loopback import LoopbackBackend, LoopbackMachines
 
 LOOPBACK = "127.0.0.1"

@@ -199,7 +199,7 @@ def test_an_interrupted_reader_loses_nothing() -> None:
         if next(interrupts, False):
             raise KeyboardInterrupt
 
-    channel = Channel(wire, "client", told)
+    channel = Channel(wire, "client", ended=told)
     one, two, three = (channel.begin("recv") for _ in range(3))
     lines = [json.dumps({"id": call.number, "value": 1, "at": [1, 2]}) for call in (one, two, three)]
     wire.say("\n".join(lines).encode() + b"\n")

@@ -16,18 +16,20 @@ _LIGHT: Final = 256
 _FEW: Final = 8
 
 
-class Happening:
-    """Something that happened.
+class HostEvent:
+    """Something that has happened on a host.
 
     Args:
+        host: its name.
         name: of the event.
         make: makes the event.
         light: whether what `make` holds may be kept; else the event is made now.
     """
 
-    __slots__ = ("_event", "_make", "name")
+    __slots__ = ("_event", "_make", "host", "name")
 
-    def __init__(self, name: str, make: Callable[[], Event], *, light: bool = True) -> None:
+    def __init__(self, host: str, name: str, make: Callable[[], Event], *, light: bool = True) -> None:
+        self.host = host
         self.name = name
         self._event: Event | None = None
         self._make: Callable[[], Event] | None = make
@@ -36,8 +38,12 @@ class Happening:
 
     @property
     def event(self) -> Event:
-        """The event."""
-        return self._event if self._make is None else self._look(self._make)  # type: ignore[return-value]
+        """What has happened; its times are of the host's clock."""
+        make = self._make
+        if make is None and self._event is not None:
+            return self._event
+        assert make is not None  # noqa: S101 - it is dropped only when the event is there
+        return self._look(make)
 
     def _look(self, make: Callable[[], Event]) -> Event:
         self._event = event = make()
@@ -45,7 +51,7 @@ class Happening:
         return event
 
     def __repr__(self) -> str:
-        return repr(self.event)
+        return f"<HostEvent {self.host} {self.event!r}>"
 
 
 def is_light(value: Any) -> bool:
