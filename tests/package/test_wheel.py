@@ -49,7 +49,7 @@ def test_nothing_but_socketlab_lands_in_site_packages(wheel: Path) -> None:
 def test_it_imports_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "clean", with_pip=False)
     python = tmp_path / "clean" / "bin" / "python"
-    # pip of this environment, into that one: the clean one then holds the wheel and nothing else, not even what
+    # pip of this environment, into that one: the clean one then holds the wheel and nothing else, not what
     # the wheel asks for: `import socketlab` loads none of it.
     install = ["-m", "pip", "--python", str(python), "install", "-q", "--no-index", "--no-deps", str(wheel)]
     subprocess.run([sys.executable, *install], check=True, capture_output=True, timeout=100)

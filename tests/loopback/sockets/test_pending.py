@@ -204,7 +204,7 @@ def interrupted_soon(actor: Actor) -> Iterator[None]:
 
     def interrupt() -> None:
         assert actor.gethostname()
-        while not felt.wait(0.2):
+        while not felt.wait(0.5):
             signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
