@@ -96,9 +96,12 @@ def daemonize(pid_file: Path, log_file: Path | None) -> Started:
         if stream:  # what is in a buffer would be written by each copy of this process
             stream.flush()
     hearer, teller = os.pipe()
-    if _fork():
-        os.close(teller)
-        _hand_on(hearer)
+    try:
+        if _fork():
+            os.close(teller)
+            _hand_on(hearer)
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
     os.close(hearer)
     os.setsid()
     # Where the starter has closed its standard streams, the pipe may have got one of their numbers.
@@ -130,11 +133,8 @@ def _fork() -> int:
 def _hand_on(hearer: int) -> NoReturn:
     """Wait for the daemon's word, say it, and end as it tells."""
     word = b""
-    try:
-        while not word.endswith(_END) and (part := os.read(hearer, 4096)):
-            word += part
-    except KeyboardInterrupt:
-        raise SystemExit(EXIT_INTERRUPTED) from None
+    while not word.endswith(_END) and (part := os.read(hearer, 4096)):
+        word += part
     if not word.endswith(_END):
         complain(say("error.server.died"))
         raise SystemExit(EXIT_CANNOT)

@@ -57,6 +57,11 @@ def _devices(lab: Lab) -> tuple[str, str]:
     return before, lab.third.if_nameindex()[-1][1]
 
 
+def _device(lab: Lab) -> str:
+    """The link that the server has now: another test may have had it away and back."""
+    return lab.server.if_nameindex()[-1][1]
+
+
 def _sysctl(lab: Lab, name: str) -> str:
     return says(lab.server, "cat", f"/proc/sys/net/{name}")
 
@@ -119,7 +124,7 @@ DOCKER: Final[Mapping[str, Check]] = {
     "device": lambda lab, _: len(set(_devices(lab))) == 2,
     "offloads": lambda lab, labs: _are_off_with_an_agent(labs.named(lab.backend)),
     "forwarding": lambda lab, _: _sysctl(lab, "ipv4/ip_forward") == "1",
-    "duplicates": lambda lab, _: _sysctl(lab, "ipv6/conf/eth0/accept_dad") == "1",
+    "duplicates": lambda lab, _: _sysctl(lab, f"ipv6/conf/{_device(lab)}/accept_dad") == "1",
     "subnets": lambda lab, labs: len(_two_subnets(lab, labs)) == 2,
     "resolver": lambda lab, labs: _name_servers(lab) == _name_servers(labs.named("docker")) == ["127.0.0.11"],
     "python": lambda lab, _: says(lab.client, "python3", "-c", "import sys; print(sys.prefix)") == "/usr",
@@ -134,7 +139,7 @@ NAMESPACE: Final[Mapping[str, Check]] = {
     "device": lambda lab, _: _devices(lab) == ("eth0", "eth0"),
     "offloads": lambda lab, _: not any(offloads(lab.client).values()),
     "forwarding": lambda lab, _: _sysctl(lab, "ipv4/ip_forward") == "0",
-    "duplicates": lambda lab, _: _sysctl(lab, "ipv6/conf/eth0/accept_dad") == "0",
+    "duplicates": lambda lab, _: _sysctl(lab, f"ipv6/conf/{_device(lab)}/accept_dad") == "0",
     "subnets": lambda lab, labs: _two_subnets(lab, labs) == {"10.213.7.0/24"},
     "resolver": lambda lab, labs: (
         _name_servers(lab) == []
