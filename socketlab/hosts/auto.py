@@ -28,11 +28,24 @@ class Found(NamedTuple):
     seen: str
 
 
-class Chosen(NamedTuple):
-    """A backend, and a sentence that says why this one."""
+class Chosen:
+    """A backend, and why this one.
 
-    backend: Backend
-    why: str
+    Args:
+        backend: it.
+        reason: key of the sentence, behind `lab.why.`.
+        fields: of the sentence.
+    """
+
+    def __init__(self, backend: Backend, reason: str, **fields: str) -> None:
+        self.backend = backend
+        self._reason = reason
+        self._fields = fields
+
+    @property
+    def why(self) -> str:
+        """The sentence; said when it is asked for: the catalogue takes longer to read than a lab to make."""
+        return say(f"lab.why.{self._reason}", **self._fields)
 
 
 def choose(asked: str | Backend = "auto", environ: Mapping[str, str] = os.environ) -> Chosen:
@@ -47,12 +60,12 @@ def choose(asked: str | Backend = "auto", environ: Mapping[str, str] = os.enviro
         BackendError: this machine can use none; both reasons are told, and what to do.
     """
     if not isinstance(asked, str):
-        return Chosen(asked, say("lab.why.given", name=asked.name))
+        return Chosen(asked, "given", name=asked.name)
     if asked == "auto" and (set_to := environ.get(VARIABLE)):
         if set_to != "auto":
-            return Chosen(_named(set_to, VARIABLE), say("lab.why.variable", name=set_to, variable=VARIABLE))
+            return Chosen(_named(set_to, VARIABLE), "variable", name=set_to, variable=VARIABLE)
     elif asked != "auto":
-        return Chosen(_named(asked, "backend"), say("lab.why.asked", name=asked))
+        return Chosen(_named(asked, "backend"), "asked", name=asked)
     return _first_usable()
 
 
@@ -68,8 +81,8 @@ def _first_usable() -> Chosen:
     for name, probe in _PROBES.items():
         found = probe()
         if found.usable:
-            key = f"lab.why.first-{name}"
-            return Chosen(_MAKERS[name](), say(key, seen=found.seen, others="; ".join(reasons.values())))
+            others = "; ".join(reasons.values())
+            return Chosen(_MAKERS[name](), f"first-{name}", seen=found.seen, others=others)
         reasons[name] = found.seen
     raise BackendError("lab.no-backend", **reasons)
 

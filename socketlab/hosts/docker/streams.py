@@ -40,6 +40,10 @@ class Demux:
         Args:
             data: bytes of the connection, cut anywhere.
         """
+        if not self._missing and not self._header and len(data) > _HEADER.size:
+            stream, length = _HEADER.unpack_from(data)
+            if length == len(data) - _HEADER.size:  # one whole frame, as nearly always
+                return [(stream, data[_HEADER.size :])]
         parts: list[tuple[int, bytes]] = []
         at = 0
         while at < len(data):
@@ -152,7 +156,7 @@ class ExecStream:
                 self._receive_some(until)
         finally:
             self._leave()
-        data = b"".join(self._ready)
+        data = self._ready[0] if len(self._ready) == 1 else b"".join(self._ready)
         self._ready.clear()
         return data
 
