@@ -5,7 +5,9 @@ Theory of operation
     function itself. One that may look up a name, read a file or start something is given back as `Later`.
 """
 
+import os
 import socket
+import stat
 from collections.abc import Callable
 from functools import partial
 from time import monotonic_ns
@@ -49,8 +51,6 @@ _LATER = (
     "getservbyname",
     "getservbyport",
 )
-_SOCKET_ARGUMENTS = 3
-"""A fourth would be any descriptor of the actor, its own stream included."""
 
 
 class Calls:
@@ -114,11 +114,19 @@ class Calls:
             if self._files is not None:
                 self._files.remove()
 
-    def _socket(self, *args: Any) -> Handle:
-        if len(args) > _SOCKET_ARGUMENTS:
-            raise TypeError("socket() of an actor takes family, type and proto, and no descriptor")
+    def _socket(self, family: Any = -1, kind: Any = -1, proto: Any = -1, descriptor: Any = None) -> Handle:
+        """A new socket, or one around a descriptor that somebody has detached.
+
+        What is no socket, or not open, may be tried: the kernel says so (EBADF, ENOTSOCK). A socket that is
+        somebody's is not taken: whoever closes last would close what has got its number meanwhile.
+        """
+        if type(descriptor) is int and _is_socket(descriptor) and not self._handles.is_detached(descriptor):
+            raise RefusalError("actor.descriptor", descriptor=descriptor)
         self._handles.expect_room()
-        return self._shelf.keep(socket.socket(*args))
+        real = socket.socket(family, kind, proto, descriptor)
+        if descriptor is not None:
+            self._handles.adopted(descriptor)
+        return self._shelf.keep(real)
 
     def _socketpair(self, *args: Any) -> tuple[Handle, Handle]:
         self._handles.expect_room(2)
@@ -154,6 +162,13 @@ def preload() -> None:
         import_module(f"services.actor.{name}")
     import_module("resource")
     "ñ".encode("idna")  # the codec of names of hosts, which Python looks for when it meets the first
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except (OSError, OverflowError):
+        return False
 
 
 def _later(function: Callable[..., Any], *args: Any) -> Later:

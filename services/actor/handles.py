@@ -57,6 +57,7 @@ class Handles:
         self._held: dict[int, Held] = {}
         self._last = 0
         self._lock = _thread.allocate_lock()
+        self._detached: set[int] = set()
         self.open = 0
 
     def expect_room(self, more: int = 1) -> None:
@@ -99,10 +100,22 @@ class Handles:
                 held.open = False
                 self.open -= 1
 
-    def leaked(self) -> None:
+    def detached(self, descriptor: int) -> None:
         """A descriptor belongs to nobody any more, and stays open."""
         with self._lock:
+            self._detached.add(descriptor)
             self.open += 1
+
+    def is_detached(self, descriptor: int) -> bool:
+        """Whether a descriptor is open and belongs to nobody."""
+        return descriptor in self._detached
+
+    def adopted(self, descriptor: int) -> None:
+        """A descriptor belongs to somebody again."""
+        with self._lock:
+            if descriptor in self._detached:
+                self._detached.remove(descriptor)
+                self.open -= 1
 
     def forget(self, numbers: Any) -> None:
         """Close those that are open, and know none of them any more; unknown numbers are passed over."""

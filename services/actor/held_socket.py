@@ -299,12 +299,13 @@ class HeldSocket(Held):
         return bool(on) and seconds > 0
 
     def detach(self) -> int:
-        """The descriptor, which stays open on this host, counts as open and belongs to nobody."""
+        """The descriptor, which stays open and belongs to nobody until `socket(fileno=...)` takes it."""
         self._drop_twin()
-        if self._real.fileno() >= 0:
-            self._shelf.handles.leaked()
+        descriptor = self._real.detach()
+        if descriptor >= 0:
+            self._shelf.handles.detached(descriptor)
             self._shelf.handles.closed(self)
-        return self._real.detach()
+        return descriptor
 
     def tcp_info(self) -> dict[str, Any]:
         """TCP_INFO by name."""

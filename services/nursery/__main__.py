@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.messages import SENTENCES
 from services.netlink.connection import ROUTE, Connection
 from services.netlink.errors import NetlinkError
 from services.netlink.link import Peer, new_bridge, new_veth
@@ -101,6 +102,7 @@ def main(words: Sequence[str]) -> None:
     sources = filesystem.Sources(
         Path(plain["interpreter"]), tuple(map(Path, plain["code"])), tuple(map(Path, plain["packages"]))
     )
+    SENTENCES.keep()  # below /tmp they would be covered
     try:
         with _step("users"):
             users = _enter_users()

@@ -74,6 +74,8 @@ class Host:
             os._exit(1)
         try:
             self._serve()
+        except BaseException:  # noqa: BLE001 - there is nobody above to hear of it
+            log_exception()
         finally:
             os._exit(0)
 

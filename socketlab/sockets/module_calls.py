@@ -29,7 +29,11 @@ def socket_(  # noqa: D103 - the actor's method has the words
     family: int = -1,
     type: int = -1,  # noqa: A002 - as the module has it
     proto: int = -1,
+    fileno: int | None = None,
 ) -> Request[Socket]:
+    if fileno is not None:
+        given = (check.integer(each) for each in (family, type, proto, fileno))
+        return Request("socket", tuple(given), actor.adopt)
     defaults = zip((family, type, proto), (socket.AF_INET, socket.SOCK_STREAM, 0), strict=True)
     args = tuple(int(default) if each == -1 else check.integer(each) for each, default in defaults)
     return Request("socket", args, actor.adopt)

@@ -62,19 +62,34 @@ class Catalogue:
 
     def __init__(self, *folders: Path) -> None:
         self.folders = folders
+        self._language: str | None = None
+        self._kept: dict[Path, str] = {}
+
+    def keep(self) -> None:
+        """Decide on the language and read its files now; they are parsed when something is said.
+
+        For programs that go where the files, or what the environment says, cannot be seen any more.
+        """
+        self._language = language()
+        for file in self._files(self._language):
+            self._kept[file] = file.read_text(encoding="utf-8")
+
+    def _files(self, code: str) -> list[Path]:
+        return [folder / f"{code}.toml" for folder in self.folders]
 
     def sentences(self, code: str) -> dict[str, str]:
         """Every sentence of one language, by its dotted key."""
         import tomllib  # noqa: PLC0415 - a program that says nothing starts 8 ms earlier without it
 
         merged: dict[str, str] = {}
-        for folder in self.folders:
-            merged |= _flatten(tomllib.loads((folder / f"{code}.toml").read_text(encoding="utf-8")))
+        for file in self._files(code):
+            text = self._kept.get(file)
+            merged |= _flatten(tomllib.loads(file.read_text(encoding="utf-8") if text is None else text))
         return merged
 
     @cached_property
     def _spoken(self) -> dict[str, str]:
-        return self.sentences(language())
+        return self.sentences(self._language or language())
 
     def say(self, key: str, **fields: object) -> str:
         """The sentence under `key`, with its fields filled in.

@@ -440,6 +440,18 @@ def test_dup(talk: Talk) -> None:
     assert far.recv(10) == b""
 
 
+def test_descriptors_by_number(talk: Talk) -> None:
+    near, far = talk.connection()
+    with talk.client.socket(fileno=near.detach()) as again:
+        again.sendall(b"taken back")
+        assert far.recv(20) == b"taken back"
+    assert far.recv(20) == b""
+    for number, expected in ((0, errno.ENOTSOCK), (100_000, errno.EBADF)):
+        with pytest.raises(OSError, match=r"descriptor|socket") as caught:
+            talk.client.socket(fileno=number)
+        assert caught.value.errno == expected
+
+
 def test_detach(talk: Talk) -> None:
     near, far = talk.connection()
     number = near.descriptor()

@@ -53,9 +53,7 @@ def replace(actor: Actor) -> None:
             proto: int = -1,
             fileno: int | None = None,
         ) -> None:
-            if fileno is not None:
-                raise NotImplementedError("no descriptor of this machine is a socket over there")
-            made = actor.socket(family, type, proto)
+            made = actor.socket(family, type, proto, fileno)
             made.__class__ = _Given
             super().__init__(actor, made.handle)
 

@@ -1,5 +1,6 @@
 """Functions of the module: what the actor says is what Python says here, on the same machine."""
 
+import errno
 import os
 import socket
 import sys
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from socketlab.wire.call import Raised, Value
+from socketlab.wire.call import Raised, Refused, Value
 from tests.loopback.actor.driving import Driven, driven
 
 SAME = [
@@ -106,8 +107,14 @@ def test_the_default_timeout_reaches_new_sockets_only(actor: Driven) -> None:
     assert actor.call("gettimeout", on=before) is None
 
 
-def test_a_descriptor_of_the_actor_cannot_be_taken(shared: Driven) -> None:
-    assert shared.raised("socket", 1, 1, 0, 3)[0] == "TypeError"
+def test_no_socket_of_the_actor_can_be_taken(shared: Driven) -> None:
+    answers = [shared.ask("socket", -1, -1, -1, number) for number in range(64)]
+    refused = {answer.code for answer in answers if isinstance(answer, Refused)}
+    raised = {answer.args[0] for answer in answers if isinstance(answer, Raised)}
+    assert len(answers) == sum(isinstance(answer, Refused | Raised) for answer in answers)
+    assert refused <= {"actor.descriptor"}
+    assert raised == {errno.EBADF, errno.ENOTSOCK}
+    assert shared.call("clock") > 0  # it still hears us
 
 
 def test_what_is_no_call_is_refused(shared: Driven) -> None:

@@ -198,6 +198,29 @@ def test_dup_and_detach(pair: tuple[Socket, Socket]) -> None:
     assert other.fileno() == -1
 
 
+def test_a_detached_descriptor_is_taken_back(pair: tuple[Socket, Socket], actor: Actor) -> None:
+    one, other = pair
+    family, address = other.family, other.getsockname()
+    with actor.socket(fileno=other.detach()) as again:
+        assert (again.family, again.type, again.getsockname()) == (family, socket.SOCK_STREAM, address)
+        one.sendall(b"x")
+        assert again.recv(1) == b"x"
+
+
+def test_a_descriptor_that_is_none_or_no_socket_or_somebodys(
+    pair: tuple[Socket, Socket], actor: Actor
+) -> None:
+    with pytest.raises(OSError, match="Bad file descriptor") as none:
+        actor.socket(fileno=100_000)
+    with pytest.raises(OSError, match="non-socket") as standard_input:
+        actor.socket(fileno=0)
+    assert [each.value.errno for each in (none, standard_input)] == [errno.EBADF, errno.ENOTSOCK]
+    with pytest.raises(CallError, match="detach"):
+        actor.socket(fileno=pair[0].descriptor())
+    with pytest.raises(ValueError, match="negative"):
+        actor.socket(fileno=-1)
+
+
 def test_ten_mebibytes_arrive_whole(pair: tuple[Socket, Socket]) -> None:
     one, other = pair
     data = hashlib.shake_256(b"seed").digest(10 * 1024 * 1024)

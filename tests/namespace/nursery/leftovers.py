@@ -41,6 +41,13 @@ def _is_alive(pid: int) -> bool:
     return False
 
 
+def _started(pid: int) -> str:
+    """When a process was started, in ticks of the clock: with its number, its name for good."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    return ""
+
+
 def namespaces_of(pid: int) -> set[str]:
     """The namespaces that a process is in: `net:[4026531992]`."""
     found = set()
@@ -59,8 +66,7 @@ class Leftovers:
 
     def __init__(self, mark: str) -> None:
         self._needle = f"{MARK}={mark}".encode()
-        self._namespaces: set[str] = set()
-        self._lived: set[int] = set()
+        self._inside: dict[tuple[int, str], set[str]] = {}
 
     def processes(self) -> set[int]:
         """Marked processes that live, the controller itself among them."""
@@ -73,16 +79,16 @@ class Leftovers:
         return found
 
     def remember(self) -> set[int]:
-        """Note the namespaces that are there now, but those of this process; the marked processes.
+        """Note who is in the marked processes' namespaces now, marked or not; the marked processes.
 
-        Namespaces have no names but numbers that the kernel soon gives to others: so only a process that
-        lives now can be found in one of them later.
+        Namespaces have no names but numbers that the kernel soon gives to others: so a process counts as left
+        in one of them only if it is in there now.
         """
         processes = self.processes()
-        self._lived = set(_pids())
-        for pid in processes:
-            self._namespaces |= namespaces_of(pid)
-        self._namespaces -= namespaces_of(os.getpid())
+        ours = set().union(*map(namespaces_of, processes)) - namespaces_of(os.getpid())
+        for pid in _pids():
+            if inside := namespaces_of(pid) & ours:
+                self._inside[pid, _started(pid)] = inside
         return processes
 
     def found(self) -> list[str]:
@@ -90,9 +96,9 @@ class Leftovers:
         left = [f"process {pid}" for pid in sorted(self.processes())]
         left += [
             f"{namespace} of process {pid}"
-            for pid in sorted(self._lived)
-            for namespace in sorted(namespaces_of(pid) & self._namespaces)
-            if _is_alive(pid)
+            for (pid, started), inside in sorted(self._inside.items())
+            for namespace in sorted(namespaces_of(pid) & inside)
+            if _is_alive(pid) and _started(pid) == started
         ]
         left += [f"link {name}" for _index, name in socket.if_nameindex() if _OUR_LINKS.fullmatch(name)]
         left += [f"file {path}" for path in _OUR_FOLDERS if path.exists()]

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from socketlab.hosts.lab import Lab
 from socketlab.wire import Add, Applied, Attach, Attached, Drop, Fault, Heal, Leases, List, Match, Route
-from tests.namespace.nursery.talking import SECONDS, ask, pair
+from tests.namespace.nursery.talking import ROOT, SECONDS, ask, pair
 
 _QUIET = 0.3
 
@@ -109,3 +111,26 @@ def test_what_a_killed_agent_left_is_undone(demo: Lab) -> None:
                     assert time.monotonic() < deadline
     with closing(demo.machines.agent("server")) as agent:
         assert ask(agent, List(1)) == Leases(1, ())
+
+
+_BELOW_TMP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[2])
+from socketlab.hosts import lab as labs
+assert labs.__file__.startswith(sys.argv[1])
+from tests.namespace.nursery.test_agent import test_what_a_killed_agent_left_is_undone as killed
+with labs.lab("demo", backend="namespace") as demo:
+    killed(demo)
+"""
+
+
+def test_what_it_left_is_undone_also_where_our_code_lies_below_tmp(
+    namespaces: None,  # noqa: ARG001 - asked for, not used
+    plain_code: Path,
+) -> None:
+    if os.geteuid():
+        pytest.skip("needs root, to find the agent among the machine's processes")
+    program = [sys.executable, "-c", _BELOW_TMP, str(plain_code), str(ROOT)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=4 * SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

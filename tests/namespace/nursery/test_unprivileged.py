@@ -3,13 +3,11 @@
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.namespace.nursery.talking import ROOT, Controller
+from tests.namespace.nursery.talking import Controller
 
 _NOBODY = 65534
 _PYTHON = "/usr/bin/python3"
@@ -41,18 +39,6 @@ _ASK_ABOUT = """
     agent.send(encode(List(1)))
     assert decode(agent.receive(20)) == Leases(1, ())
 """
-
-
-@pytest.fixture
-def plain_code() -> Iterator[Path]:
-    """A copy of our code that anybody may read."""
-    with tempfile.TemporaryDirectory(prefix="socketlab-test-") as folder:
-        Path(folder).chmod(0o755)
-        for package in ("services", "socketlab"):
-            shutil.copytree(
-                ROOT / package, Path(folder, package), ignore=shutil.ignore_patterns("__pycache__")
-            )
-        yield Path(folder)
 
 
 def _plain_user() -> tuple[str, ...]:

@@ -52,3 +52,15 @@ def test_a_sentence_and_its_fields(tmp_path: Path) -> None:
         catalogue.say("greeting.bye")
     with pytest.raises(KeyError):
         catalogue.say("greeting.hello")
+
+
+def test_what_is_kept_is_said_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for code, hello in (("en", "hello"), ("es", "hola")):
+        (tmp_path / f"{code}.toml").write_text(f'hello = "{hello}"\n', encoding="utf-8")
+    monkeypatch.setenv("LC_ALL", "es_ES.UTF-8")
+    catalogue = Catalogue(tmp_path)
+    catalogue.keep()
+    for code in ("en", "es"):
+        (tmp_path / f"{code}.toml").unlink()
+    monkeypatch.setenv("LC_ALL", "C")
+    assert catalogue.say("hello") == "hola"
