@@ -91,11 +91,19 @@ class HeldProcess(Held):
         """Its exit code; None while it runs."""
         return self.code
 
-    def signal(self, number: int) -> None:
-        """Send a signal to its process group; nothing when it has ended."""
+    def signal(self, number: int) -> Any:
+        """Send a signal to its process group; nothing when it has ended.
+
+        SIGSTOP is over when it has stopped: its threads run on until each has noticed (signal(7)).
+        """
         with self._lock:
             if self.code is None:
                 os.killpg(self.pid, number)
+        return Later(self._stopping) if number == signal.SIGSTOP else None
+
+    def _stopping(self) -> None:
+        with suppress(ChildProcessError):  # it has ended, and is buried
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def close(self) -> None:
         """As `release`, and it counts no longer."""

@@ -137,6 +137,31 @@ def test_waiting_has_an_end_and_holds_nobody_up(actor: Driven) -> None:
     assert actor.value(reading) == b""
 
 
+_BUSY = """
+import threading, time
+end = time.monotonic() + 20
+def work():
+    while time.monotonic() < end: pass
+for _ in range(4):
+    threading.Thread(target=work).start()
+print("busy", flush=True)
+"""
+
+
+def test_a_program_has_stopped_when_sigstop_is_over(actor: Driven) -> None:
+    program = Program(actor, python(_BUSY))
+    assert program.until(b"\n") == b"busy\n"
+    for _ in range(3):
+        actor.call("signal", int(signal.SIGSTOP), on=program.process)
+        tasks = Path(f"/proc/{program.pid}/task").iterdir()
+        assert {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks} == {"T"}
+        actor.call("signal", int(signal.SIGSTOP), on=program.process)  # it has stopped already
+        actor.call("signal", int(signal.SIGCONT), on=program.process)
+    actor.call("signal", int(signal.SIGKILL), on=program.process)
+    assert program.wait() == -signal.SIGKILL
+    actor.call("signal", int(signal.SIGSTOP), on=program.process)  # too late, and not an error
+
+
 def test_a_signal_reaches_the_whole_group(actor: Driven) -> None:
     program = Program(actor, ["sh", "-c", "sleep 1000 & echo $!; wait"])
     sleeper = int(program.until(b"\n"))
