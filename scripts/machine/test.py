@@ -51,7 +51,7 @@ def test(options: Options) -> int:
     workers = max(LEAST_WORKERS, os.cpu_count() or 1)
     # Who chose namespaces beside an engine that answers means it, so the tests do not find that one either.
     status = foreground(
-        [str(PYTHON), "-m", "pytest", "-n", str(workers), *options.rest],
+        [str(PYTHON), "-m", "pytest", "-n", str(workers), "--dist", "worksteal", *options.rest],
         extra=NO_ENGINE if backend == "namespace" else None,
     )
     if failed:

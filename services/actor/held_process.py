@@ -12,11 +12,13 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from services.actor.handles import Handles, Held
 from services.actor.later import Later
 from services.actor.limits import RefusalError
+from services.actor.stopped import await_stopped
 
 
 class HeldProcess(Held):
@@ -99,11 +101,7 @@ class HeldProcess(Held):
         with self._lock:
             if self.code is None:
                 os.killpg(self.pid, number)
-        return Later(self._stopping) if number == signal.SIGSTOP else None
-
-    def _stopping(self) -> None:
-        with suppress(ChildProcessError):  # it has ended, and is buried
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return Later(partial(await_stopped, lambda: [self.pid])) if number == signal.SIGSTOP else None
 
     def close(self) -> None:
         """As `release`, and it counts no longer."""

@@ -2,22 +2,19 @@
 
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
+from services.actor.stopped import await_stopped
+
 _STOPPED = "T"
-_QUIET = frozenset({_STOPPED, "t", "Z", "X", ""})
-_STOP_SECONDS = 2.0
-_AGAIN = 0.0005
 _OWN = 1
 
 
-def _state(pid: int, process: int | None = None) -> str:
-    """The letter of the state of a process, or of a thread of one (proc_pid_stat(5)); empty: it is gone."""
-    place = f"/proc/{pid}" if process is None else f"/proc/{process}/task/{pid}"
+def _state(pid: int) -> str:
+    """The letter of a process's state (proc_pid_stat(5)); empty: it is gone."""
     try:
-        stat = Path(place, "stat").read_text(encoding="utf-8", errors="replace")
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     return stat.rpartition(")")[2].split()[0]
@@ -32,13 +29,6 @@ def _is_stopped(pid: int) -> bool:
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
     return fields["State"].startswith(_STOPPED) or bool(pending >> (signal.SIGSTOP - 1) & 1)
-
-
-def _has_stopped(pid: int) -> bool:
-    """Whether every thread of a process has stopped, or is gone: each runs on until it notices."""
-    with suppress(OSError):
-        return all(_state(int(task.name), pid) in _QUIET for task in Path(f"/proc/{pid}/task").iterdir())
-    return True
 
 
 class Programs:
@@ -67,9 +57,7 @@ class Programs:
             os.kill(-1, signal.SIGSTOP)
         if agent is not None:
             os.kill(agent, signal.SIGCONT)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while time.monotonic() < deadline and not all(map(_has_stopped, self.but(agent))):
-            time.sleep(_AGAIN)  # no event tells who is not the parent
+        await_stopped(lambda: self.but(agent))
 
     def resume(self) -> None:
         """Continue those that `pause` has stopped."""

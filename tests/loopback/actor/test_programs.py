@@ -162,6 +162,18 @@ def test_a_program_has_stopped_when_sigstop_is_over(actor: Driven) -> None:
     actor.call("signal", int(signal.SIGSTOP), on=program.process)  # too late, and not an error
 
 
+def test_who_waits_for_a_vforked_child_counts_as_stopped(actor: Driven) -> None:
+    """dash forks by vfork(2): stopped between that and the child's execve(2), it can neither stop nor run."""
+    program = Program(actor, ["sh", "-c", "echo up; while :; do sleep 0.001; done"])
+    assert program.until(b"\n") == b"up\n"
+    for _ in range(40):
+        actor.call("signal", int(signal.SIGSTOP), on=program.process)
+        assert state_of(program.pid) in "TD"
+        actor.call("signal", int(signal.SIGCONT), on=program.process)
+    actor.call("signal", int(signal.SIGKILL), on=program.process)
+    assert program.wait() == -signal.SIGKILL
+
+
 def test_a_signal_reaches_the_whole_group(actor: Driven) -> None:
     program = Program(actor, ["sh", "-c", "sleep 1000 & echo $!; wait"])
     sleeper = int(program.until(b"\n"))
