@@ -42,14 +42,17 @@ def crowd():
     for _ in range(count):
         conns.append(socket.create_connection((host, port), timeout=20))
     seen = [outcome(conn) for conn in conns]
-    first_again = outcome(conns[0])
+    served_again = outcome(conns[seen.index("x")])
     for conn in conns:
         conn.close()
-    return {kind: seen.count(kind) for kind in sorted(set(seen))}, first_again
+    return {kind: seen.count(kind) for kind in sorted(set(seen))}, served_again
 
 print(json.dumps([crowd(), crowd()]))
 """
-"""Twice: connect so many times, send a byte on each, read one; then on the first again."""
+"""Twice: connect so many times, send a byte on each, read one; then on one that was served again.
+
+The second time the first ones may be refused: the processes of the first time have not all ended yet.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +89,9 @@ def test_more_clients_than_a_container_may_have_processes(lab: Lab, client: Host
     server = lab.host(f"crowd-{style}", 11 + len(style) % 2, "server", command, wait=HEALTH)
     code, out, err = client.run("python3", "-c", CROWDED, server.name, "7000", str(CROWD))
     assert code == 0, err
-    for seen, first_again in json.loads(out):
+    for seen, served_again in json.loads(out):
         assert set(seen) == {"x", "FIN"}, seen
         assert sum(seen.values()) == CROWD
         assert 200 < seen["x"] < 256, seen
-        assert first_again == "x"
+        assert served_again == "x"
     assert server.run(*HEALTH)[0] == 0

@@ -271,8 +271,9 @@ def test_on_a_terminal_the_progress_is_redrawn(serve: Serve) -> None:
         os.close(terminal)
 
     assert b"\n" not in shown
-    first, second, blank = shown.split(b"\r")[1:4]
-    assert all(b"answered: " in line for line in (first, second))
+    *lines, blank = [line for line in shown.split(b"\r") if line]
+    assert lines  # one a second; on a busy machine one may be all
+    assert all(b"answered: " in line for line in lines)
     assert blank.strip() == b""
     assert b"answered\n" in done.stdout
 
