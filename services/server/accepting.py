@@ -55,6 +55,7 @@ def refuse(
     else:
         log("WARNING", "no-room", bound=bound, peer=peer, why=named(error))
     with conn, contextlib.suppress(OSError):
+        conn.shutdown(socket.SHUT_WR)  # the FIN goes first, whatever arrives in the next moment
         conn.recv(_PEEK, socket.MSG_DONTWAIT)  # with unread data close() would send a RST
 
 
