@@ -8,6 +8,7 @@ from typing import Final
 from services.server.errors import named
 from services.server.listeners import Bound, spelled
 from services.server.log import log
+from services.server.socket_options import resets_on_close
 
 PAUSE: Final = 0.05
 """Seconds until accept() is tried again when there is no descriptor or memory for one more connection."""
@@ -55,7 +56,8 @@ def refuse(
     else:
         log("WARNING", "no-room", bound=bound, peer=peer, why=named(error))
     with conn, contextlib.suppress(OSError):
-        conn.shutdown(socket.SHUT_WR)  # the FIN goes first, whatever arrives in the next moment
+        if not resets_on_close(conn):
+            conn.shutdown(socket.SHUT_WR)  # the FIN goes first, whatever arrives in the next moment
         conn.recv(_PEEK, socket.MSG_DONTWAIT)  # with unread data close() would send a RST
 
 

@@ -150,6 +150,15 @@ def reset_on_close(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.pack(1, 0))
 
 
+def resets_on_close(sock: socket.socket) -> bool:
+    """Whether close() sends a RST (SO_LINGER of 0 seconds).
+
+    Raises:
+        OSError: the connection is reset already.
+    """
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.size) == _LINGER.pack(1, 0)
+
+
 def share_port(sock: socket.socket) -> None:
     """Let other sockets of this user, which say so too, bind the same address and port (SO_REUSEPORT)."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
