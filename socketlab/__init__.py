@@ -10,7 +10,9 @@ the programs inside a lab's hosts; importing it loads nothing else, and nothing 
 below load their modules when they are first asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from socketlab.wire.lazily import lazily
 
 if TYPE_CHECKING:
     from socketlab.hosts.host import Host
@@ -57,17 +59,4 @@ __all__ = [
     "Socket",
     "lab",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - programs inside a host need it never
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -10,7 +10,7 @@ def _new_folder() -> str:
     """As `tempfile.mkdtemp` does it, which takes 20 ms to load."""
     parent = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - a new name that nobody can guess, and mkdir is exclusive
     path = os.path.join(parent, f"socketlab-actor-{os.urandom(8).hex()}")  # noqa: PTH118 - pathlib is not loaded here
-    os.mkdir(path, 0o700)  # noqa: PTH102
+    os.mkdir(path, 0o700)  # noqa: PTH102 - as above
     return path
 
 

@@ -12,7 +12,9 @@ differences             where the two backends still differ
 `Host` and `Lab` can be had from here; `lab()` is `socketlab.lab`, for here that name is the module's.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from socketlab.wire.lazily import lazily
 
 if TYPE_CHECKING:
     from socketlab.hosts.host import Host
@@ -20,11 +22,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "Lab"]
 _HOMES = {"Host": "host", "Lab": "lab"}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - who wants a plan only need not load sockets
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -4,7 +4,9 @@ Standard library only, and no I/O: it is imported by every program in every host
 when it is first asked for: an actor, which speaks of calls only, starts 20 ms earlier.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from socketlab.wire.lazily import lazily
 
 if TYPE_CHECKING:
     from socketlab.wire.errors import FaultError, SocketlabError, WireError
@@ -120,17 +122,4 @@ __all__ = [
     "decode",
     "encode",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - loaded with every Python already
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _HOMES)

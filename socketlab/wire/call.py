@@ -213,8 +213,7 @@ def read_request(line: bytes) -> Request:
     name, args = plain.get("call"), plain.get("args")
     if type(name) is str and type(args) is list and "id" in plain:
         number, on = plain["id"], plain.get("on")
-        if type(number) is not int or (on is not None and type(on) is not int):
-            _integers(number, 0 if on is None else on)
+        _integers(number, 0 if on is None else on)
         return Call(number, name, tuple([unpack(each) for each in args]), on)
     if "cancel" in plain:
         _integers(plain["cancel"])

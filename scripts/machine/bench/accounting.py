@@ -59,7 +59,12 @@ def memory(group: int) -> Memory:
 
 
 def _members(group: int) -> Iterator[tuple[int, list[bytes]]]:
-    """The processes of a group, each with the fields of its `stat` that follow the name."""
+    """The processes of a group, as `processes` gives them."""
+    return ((pid, fields) for pid, fields in processes() if int(fields[_GROUP]) == group)
+
+
+def processes() -> Iterator[tuple[int, list[bytes]]]:
+    """All processes, each with the fields of its `stat` that follow the name."""
     for entry in PROC.iterdir():
         if not entry.name.isdigit():
             continue
@@ -68,6 +73,4 @@ def _members(group: int) -> Iterator[tuple[int, list[bytes]]]:
         except OSError:  # it ended just now
             continue
         # The name is in parentheses, and may hold some itself.
-        fields = stat.rpartition(b")")[2].split()
-        if int(fields[_GROUP]) == group:
-            yield int(entry.name), fields
+        yield int(entry.name), stat.rpartition(b")")[2].split()

@@ -19,7 +19,9 @@
 The names below load their module when they are first asked for: who uses another backend pays nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from socketlab.wire.lazily import lazily
 
 if TYPE_CHECKING:
     from socketlab.hosts.docker.backend import DockerBackend
@@ -28,11 +30,4 @@ if TYPE_CHECKING:
 
 __all__ = ["DockerBackend", "Pool", "Probe", "probe"]
 _HOMES = {"DockerBackend": "backend", "Pool": "pool", "Probe": "probing", "probe": "probing"}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - nobody else needs it
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

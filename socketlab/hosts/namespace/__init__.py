@@ -9,7 +9,9 @@
 The names below load their module when they are first asked for: elsewhere than on Linux nobody needs them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from socketlab.wire.lazily import lazily
 
 if TYPE_CHECKING:
     from socketlab.hosts.namespace.backend import NamespaceBackend
@@ -17,11 +19,4 @@ if TYPE_CHECKING:
 
 __all__ = ["NamespaceBackend", "Probe", "probe"]
 _HOMES = {"NamespaceBackend": "backend", "Probe": "probing", "probe": "probing"}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - nobody else needs it
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

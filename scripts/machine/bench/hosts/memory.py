@@ -3,10 +3,10 @@
 import os
 import re
 from collections import defaultdict
-from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc")
+from scripts.machine.bench.accounting import PROC, processes
+
 _PARENT: Final = 1
 """Where the parent stands in /proc/PID/stat, counted from after the name."""
 _PSS: Final = re.compile(rb"^Pss:\s+(\d+) kB$", re.MULTILINE)
@@ -15,14 +15,8 @@ _PSS: Final = re.compile(rb"^Pss:\s+(\d+) kB$", re.MULTILINE)
 def descendants(root: int) -> list[int]:
     """Every process below one, in whatever namespace it is: this machine sees them all."""
     children: dict[int, list[int]] = defaultdict(list)
-    for entry in _PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = (entry / "stat").read_bytes()
-        except OSError:  # it ended just now
-            continue
-        children[int(stat.rpartition(b")")[2].split()[_PARENT])].append(int(entry.name))
+    for pid, fields in processes():
+        children[int(fields[_PARENT])].append(pid)
     found: list[int] = []
     left = [root]
     while left:
@@ -44,7 +38,7 @@ def pss_mib(root: int = 0) -> float:
     total = 0
     for pid in descendants(root or os.getpid()):
         try:
-            rollup = (_PROC / str(pid) / "smaps_rollup").read_bytes()
+            rollup = (PROC / str(pid) / "smaps_rollup").read_bytes()
         except (FileNotFoundError, ProcessLookupError):  # it ended just now
             continue
         if found := _PSS.search(rollup):
