@@ -48,6 +48,7 @@ PACKAGES = (
     ),  # what the lab's programs run on
     "strace",  # shows a program's socket calls: `socketlab exec --trace`
     *("nftables", "iproute2"),  # to look at what an agent did to the network
+    "iptables",  # what an agent filters with where the kernel has no nf_tables (agent --without)
 )
 _LEFT_OUT = (
     *("./usr/share/doc/*", "./usr/share/man/*", "./usr/share/info/*", "./usr/share/locale/*"),
@@ -61,7 +62,7 @@ _SETTINGS = (
     "ENV LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1",
     'CMD ["python3"]',
     'LABEL org.opencontainers.image.title="socketlab base"',
-    'LABEL org.opencontainers.image.description="Python, nftables and iproute2 from Debian packages"',
+    'LABEL org.opencontainers.image.description="Python, nftables, iptables, iproute2 of Debian"',
 )
 
 

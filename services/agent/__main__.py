@@ -8,6 +8,7 @@ from services.agent.console import show, tell
 from services.agent.exit_codes import DONE, USAGE, exit_code_of
 from services.agent.grammar import UsageError, agent_options
 from services.agent.names import addresses_of
+from services.agent.program import Setting
 from services.messages import say
 from socketlab.wire.errors import FaultError, SocketlabError
 
@@ -27,7 +28,13 @@ def main(words: Sequence[str]) -> int:
     debug = "--debug" in words
     try:
         options = agent_options(words, addresses_of)
-        return nanny.watch(options.folder, options.standing, debug=debug)
+        setting = Setting(
+            folder=options.folder,
+            journal_folder=options.journal_folder,
+            standing=options.standing,
+            without=options.without,
+        )
+        return nanny.watch(setting, debug=debug)
     except (SocketlabError, OSError) as error:
         if debug:
             raise

@@ -13,9 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from services.agent.clients import SOCKET_NAME
-from services.agent.grammar import RUN_DIR
-from services.agent.requests import ANSWER
+from services.agent.meeting import ANSWER, RUN_DIR, SOCKET_NAME
 from services.messages import ServiceError
 from socketlab.wire import Attach, Attached, Failure, SocketlabError, decode, encode
 

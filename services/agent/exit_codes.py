@@ -10,7 +10,7 @@ USAGE = 2
 LACKING = 4
 INTERRUPTED = 130
 
-_LACKING = {LACKS, "agent.no-owner", "agent.no-net-admin", "agent.missing", "agent.not-allowed"}
+_LACKING = {LACKS, "agent.no-nf-tables", "agent.no-net-admin", "agent.missing", "agent.not-allowed"}
 
 
 def exit_code_of(error: Exception) -> int:

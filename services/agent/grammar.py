@@ -1,48 +1,37 @@
 """The words of `socketlab-fault`, and of the agent's own command line. Pure: the caller resolves names.
 
-    add drop [MATCH]            list            --for 30s     how long
-    add reject ANSWER [MATCH]   heal ID         --json        the wire's own lines
-    add route TYPE NETWORK      heal --all      --debug       tracebacks
-                                kinds           --run-dir     where the agent's socket is
+    add FAULT      list           log [ID]       --for 30s     how long (add, run)
+    run FAULT      heal ID        held [ID]      --json        the wire's own lines
+    kinds [KIND]   heal --all     step N         --debug       tracebacks
+                                  watch          --run-dir     where the agent's socket is
 
-MATCH is any of --peer, --port, --proto, --direction. A standing fault is written as after `add`, without
---for.
+FAULT is a line of `socketlab.wire.words`. A standing fault is written as after `add`, without --for.
 """
 
-import re
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
+from services.agent.meeting import RUN_DIR
 from services.messages import ServiceError
-from socketlab.wire.fault import (
-    ANSWERS,
-    ROUTE_TYPES,
-    Direction,
-    Drop,
-    Fault,
-    Match,
-    Protocol,
-    Reject,
-    Route,
-)
-from socketlab.wire.message import Add, Heal, Kinds, List
+from socketlab.wire.fault import Fault
+from socketlab.wire.message import Add, Advance, Heal, Held, Kinds, List, Log, Watch
+from socketlab.wire.words import Resolve, duration, fault_of, near, resolved, set_apart, split, table_of
 
-RUN_DIR = Path("/run/socketlab")
+FEATURES = ("owner", "queue", "compat", "reject")
+"""What `--without` can make an agent believe that its kernel lacks."""
 
-Resolve = Callable[[str], tuple[str, ...]]
-Word = TypeVar("Word", bound=str)
+Verb: TypeAlias = Literal["add", "run", "list", "heal", "kinds", "log", "held", "step", "watch"]
+Request: TypeAlias = Add | List | Heal | Kinds | Log | Held | Advance | Watch
+VERBS: tuple[Verb, ...] = get_args(Verb)
 
-_MATCH = ("--peer", "--port", "--proto", "--direction")
-_FOR = "--for"
-_SWITCHES = ("--all", "--json", "--debug")
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-_PORT_DIGITS = 5
 _REQUEST = 1
-"""The number of the one request that a command makes."""
+"""The number of a command's request."""
+_SWITCHES = ("--json", "--debug")
+_VALUED = ("--for", "--run-dir")
+_OF_AGENTS = ("--without", "--journal-dir")
+_MOST_DIGITS = 15
 
 
 class UsageError(ServiceError):
@@ -50,40 +39,54 @@ class UsageError(ServiceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """What `socketlab-fault` has been asked to do."""
-
-    request: Add | List | Heal | Kinds
-    folder: Path
-    json: bool
-
-
-@dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """How the agent has been started."""
+    """How an agent has been started.
+
+    Args:
+        folder: its run directory.
+        standing: the faults that the lab's definition names.
+        without: features of the kernel to do without.
+        journal_folder: where it notes what must outlive it: its run directory, where nothing is said.
+    """
 
     folder: Path
     standing: tuple[Fault, ...]
+    without: frozenset[str]
+    journal_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What `socketlab-fault` has been asked to do.
+
+    Args:
+        verb: the first word.
+        request: what to ask the agent for.
+        folder: the agent's run directory; None: where there is one.
+        json: show the wire's own lines.
+        debug: show tracebacks.
+        about: of `kinds`: only this one.
+        without: of an agent of its own: features of the kernel to do without.
+        journal_folder: of an agent of its own, as in `AgentOptions`; None: nothing is said.
+    """
+
+    verb: Verb
+    request: Request
+    folder: Path | None = None
+    json: bool = False
+    debug: bool = False
+    about: str | None = None
+    without: frozenset[str] = frozenset()
+    journal_folder: Path | None = None
 
 
 @dataclass(slots=True)
 class _Line:
     """A command line, sorted; the parser takes away what it understands."""
 
-    words: list[str] = field(default_factory=list)
     options: dict[str, list[str]] = field(default_factory=dict)
     switches: set[str] = field(default_factory=set)
-
-    def word(self, choices: Iterable[Word] | None = None, *, expected: str = "") -> Word:
-        """Take the next word, one of the choices."""
-        known = tuple(choices or ())
-        expected = expected or " | ".join(known)
-        if not self.words:
-            raise UsageError("agent.usage-missing", expected=expected)
-        word = self.words.pop(0)
-        if known and word not in known:
-            raise UsageError("agent.usage-word", expected=expected, seen=word)
-        return cast("Word", word)
+    words: list[str] = field(default_factory=list)
 
     def option(self, name: str) -> str | None:
         """Take an option's value; None: it is not there."""
@@ -92,12 +95,10 @@ class _Line:
             raise UsageError("agent.usage-twice", option=name)
         return values[0] if values else None
 
-    def choice(self, name: str, choices: tuple[Word, ...]) -> Word | None:
-        """Take an option's value, one of the choices."""
+    def folder(self, name: str) -> Path | None:
+        """Take an option that names a directory."""
         value = self.option(name)
-        if value is not None and value not in choices:
-            raise UsageError("agent.usage-value", option=name, expected=" | ".join(choices), seen=value)
-        return value
+        return None if value is None else Path(value)
 
     def switch(self, name: str) -> bool:
         """Take a switch."""
@@ -105,30 +106,38 @@ class _Line:
         self.switches.discard(name)
         return there
 
+    def word(self, expected: str) -> str:
+        """Take the next word."""
+        if not self.words:
+            raise UsageError("agent.usage-missing", expected=expected)
+        return self.words.pop(0)
+
+    def count(self, expected: str) -> int:
+        """Take the next word, a number."""
+        word = self.word(expected)
+        if not (word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS):
+            raise UsageError("agent.usage-word", expected=expected, seen=ascii(word)[:60])
+        return int(word)
+
     def finish(self) -> None:
         """Whatever has not been taken makes no sense here."""
         for left in (*self.words, *self.options, *self.switches):
             raise UsageError("agent.usage-extra", seen=left)
 
 
-def _sort(words: Sequence[str], options: Iterable[str], switches: Iterable[str]) -> _Line:
-    """Tell words, options with a value (`--port 1`, `--port=1`) and switches apart."""
-    line, known = _Line(), (*options, *switches)
-    rest = iter(words)
-    for word in rest:
-        name, given, value = word.partition("=")
-        if not word.startswith("-"):
-            line.words.append(word)
-        elif name in switches and not given:
-            line.switches.add(name)
-        elif name in options:
-            if not given:
-                value = next(rest, "")
+def _sort(words: Sequence[str], valued: Iterable[str], switches: Iterable[str]) -> _Line:
+    """Tell a command's own options (`--run-dir X`, `--run-dir=X`) from all other words."""
+    line, without = _Line(), frozenset(switches)
+    own, line.words = set_apart(words, valued, without)
+    for name, value in own:
+        if name not in without:
             if not value:
                 raise UsageError("agent.usage-no-value", option=name)
             line.options.setdefault(name, []).append(value)
+        elif value is not None:
+            raise UsageError("agent.usage-option", seen=f"{name}={value}", known=name)
         else:
-            raise UsageError("agent.usage-option", seen=name, known=" ".join(known))
+            line.switches.add(name)
     return line
 
 
@@ -141,73 +150,136 @@ def command(words: Sequence[str], resolve: Resolve) -> Command:
 
     Raises:
         UsageError: the words are none of the grammar's.
-        FaultError: the fault makes no sense.
+        FaultError: those after `add` ask for no fault, or for one that makes no sense.
     """
-    line = _sort(words, (*_MATCH, _FOR, "--run-dir"), _SWITCHES)
-    folder = Path(line.option("--run-dir") or RUN_DIR)
+    line = _sort(words, (*_VALUED, *_OF_AGENTS), _SWITCHES)
     json = line.switch("--json")
-    line.switch("--debug")
-    request = _request(line, resolve)
+    debug = line.switch("--debug")
+    folder = line.folder("--run-dir")
+    verb = _verb(line)
+    without: frozenset[str] = frozenset()
+    journal_folder = None
+    if verb == "run":
+        without, journal_folder = _without(line), line.folder("--journal-dir")
+    about = _about(line) if verb == "kinds" else None
+    request = _REQUESTS[verb](line, resolve)
     line.finish()
-    return Command(request, folder, json)
+    return Command(verb, request, folder, json, debug, about, without, journal_folder)
 
 
-def _request(line: _Line, resolve: Resolve) -> Add | List | Heal | Kinds:
-    match line.word(("add", "list", "heal", "kinds")):
-        case "add":
-            seconds = line.option(_FOR)
-            fault = _fault(line, resolve)
-            return Add(id=_REQUEST, fault=fault, seconds=None if seconds is None else duration(seconds))
-        case "heal":
-            everything = line.switch("--all")
-            if everything == bool(line.words):
-                raise UsageError("agent.usage-heal")
-            return Heal(_REQUEST, None if everything else line.word(expected="ID"))
-        case "kinds":
-            return Kinds(_REQUEST)
-        case _:
-            return List(_REQUEST)
+def _verb(line: _Line) -> Verb:
+    expected = " | ".join(VERBS)
+    word = line.word(expected)
+    if word not in VERBS:
+        meant = near(word, VERBS)
+        raise UsageError("agent.usage-word", expected=meant or expected, seen=ascii(word)[1:-1][:60])
+    return word
 
 
-def _fault(line: _Line, resolve: Resolve) -> Fault:
-    match line.word(("drop", "reject", "route")):
-        case "drop":
-            return Drop(_match(line, resolve))
-        case "reject":
-            return Reject(line.word(ANSWERS), _match(line, resolve))
-        case _:
-            return Route(line.word(ROUTE_TYPES), line.word(expected="NETWORK"))
+def _about(line: _Line) -> str | None:
+    """Take the kind that somebody wants to know about; None: all."""
+    if not line.words or line.words[0].startswith("-"):
+        return None
+    kind = line.word("KIND")
+    table_of(kind)
+    return kind
 
 
-def _match(line: _Line, resolve: Resolve) -> Match:
-    port = line.option("--port")
-    proto = line.choice("--proto", cast("tuple[Protocol, ...]", get_args(Protocol)))
-    direction = line.choice("--direction", cast("tuple[Direction, ...]", get_args(Direction)))
-    if port is not None and not (port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS):
-        raise UsageError("agent.usage-value", option="--port", expected="1-65535", seen=port)
-    number = None if port is None else int(port)
-    Match(port=number, proto=proto)  # what makes no sense is said before a name is looked up
-    peer = line.option("--peer")
-    return Match(
-        peer=peer,
-        addresses=() if peer is None else resolve(peer),
-        port=number,
-        proto=proto,
-        direction=direction or "in",
-    )
+def _own(line: _Line, valued: tuple[str, ...] = (), switches: tuple[str, ...] = ()) -> _Line:
+    """Sort the options of one command; an option that is none of them is refused by its name."""
+    sorted_line = _sort(line.words, valued, switches)
+    line.words = []
+    for word in sorted_line.words:
+        if word.startswith("-"):
+            known = " ".join((*valued, *switches, *_SWITCHES, "--run-dir"))
+            raise UsageError("agent.usage-option", seen=word, known=known)
+    return sorted_line
 
 
-def duration(text: str) -> float:
-    """Seconds of `30s`, `500ms`, `2m`, `1h` or `1.5`.
+def _add(line: _Line, resolve: Resolve) -> Add:
+    given = line.option("--for")
+    seconds = None if given is None else duration(given, "--for")
+    if seconds == 0:
+        raise UsageError("agent.usage-value", option="--for", expected="30s | 500ms | 2m | 1h", seen=given)
+    words, line.words = line.words, []
+    return Add(id=_REQUEST, fault=resolved(fault_of(words), resolve), seconds=seconds)
 
-    Raises:
-        UsageError: it is none of these, or nothing at all.
-    """
-    found = _DURATION.fullmatch(text)
-    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
-    if not seconds:
-        raise UsageError("agent.usage-value", option=_FOR, expected="30s | 500ms | 2m | 1h | 1.5", seen=text)
-    return seconds
+
+def _list(line: _Line, _: Resolve) -> List:
+    _own(line).finish()
+    return List(_REQUEST)
+
+
+def _heal(line: _Line, _: Resolve) -> Heal:
+    own = _own(line, switches=("--all",))
+    everything = own.switch("--all")
+    if everything == bool(own.words):
+        raise UsageError("agent.usage-heal")
+    lease = None if everything else own.word("ID")
+    own.finish()
+    return Heal(_REQUEST, lease)
+
+
+def _kinds(line: _Line, _: Resolve) -> Kinds:
+    _own(line).finish()
+    return Kinds(_REQUEST)
+
+
+def _log(line: _Line, _: Resolve) -> Log:
+    own = _own(line, ("--after",))
+    after = own.option("--after")
+    if after is not None and not (after.isascii() and after.isdigit() and len(after) <= _MOST_DIGITS):
+        raise UsageError("agent.usage-value", option="--after", expected="17", seen=after)
+    lease = own.word("ID") if own.words else None
+    own.finish()
+    return Log(id=_REQUEST, lease=lease, after=int(after or 0))
+
+
+def _held(line: _Line, _: Resolve) -> Held:
+    own = _own(line)
+    lease = own.word("ID") if own.words else None
+    own.finish()
+    return Held(_REQUEST, lease)
+
+
+def _step(line: _Line, _: Resolve) -> Advance:
+    own = _own(line, switches=("--drop", "--duplicate"))
+    packet = own.count("N")
+    request = Advance(_REQUEST, packet)
+    if own.switch("--drop"):
+        request = Advance(_REQUEST, packet, "drop")
+    elif own.switch("--duplicate"):
+        request = Advance(_REQUEST, packet, "duplicate")
+    own.finish()
+    return request
+
+
+def _watch(line: _Line, _: Resolve) -> Watch:
+    _own(line).finish()
+    return Watch(id=_REQUEST, leases=True, log=True, held=True)
+
+
+_REQUESTS: dict[Verb, Callable[[_Line, Resolve], Request]] = {
+    "add": _add,
+    "run": _add,
+    "list": _list,
+    "heal": _heal,
+    "kinds": _kinds,
+    "log": _log,
+    "held": _held,
+    "step": _step,
+    "watch": _watch,
+}
+
+
+def _without(line: _Line) -> frozenset[str]:
+    given = line.option("--without")
+    if given is None:
+        return frozenset()
+    names = frozenset(given.split(","))
+    if not names <= set(FEATURES):
+        raise UsageError("agent.usage-value", option="--without", expected=",".join(FEATURES), seen=given)
+    return names
 
 
 def standing_fault(text: str, resolve: Resolve) -> Fault:
@@ -218,17 +290,9 @@ def standing_fault(text: str, resolve: Resolve) -> Fault:
         resolve: all addresses of a peer's name.
 
     Raises:
-        UsageError: the words are none of the grammar's.
-        FaultError: the fault makes no sense.
+        FaultError: the words ask for no fault, or for one that makes no sense.
     """
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise UsageError("agent.usage-quotes", seen=text, why=error) from error
-    line = _sort(words, _MATCH, ())
-    fault = _fault(line, resolve)
-    line.finish()
-    return fault
+    return resolved(fault_of(split(text)), resolve)
 
 
 def agent_options(words: Sequence[str], resolve: Resolve) -> AgentOptions:
@@ -238,9 +302,11 @@ def agent_options(words: Sequence[str], resolve: Resolve) -> AgentOptions:
         UsageError: the words are none of the grammar's.
         FaultError: a standing fault makes no sense.
     """
-    line = _sort(words, ("--standing", "--run-dir"), ("--debug",))
+    line = _sort(words, ("--standing", "--run-dir", *_OF_AGENTS), ("--debug",))
     line.switch("--debug")
-    folder = Path(line.option("--run-dir") or RUN_DIR)
+    folder = line.folder("--run-dir") or RUN_DIR
+    without, journal_folder = _without(line), line.folder("--journal-dir")
     standing = line.options.pop("--standing", [])
     line.finish()
-    return AgentOptions(folder, tuple(standing_fault(text, resolve) for text in standing))
+    faults = tuple(standing_fault(text, resolve) for text in standing)
+    return AgentOptions(folder, faults, without, journal_folder or folder)

@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 
-from services.agent.faults import MAX_ADDRESSES
+from services.agent.meeting import MAX_ADDRESSES
 from services.messages import ServiceError
 
 

@@ -9,45 +9,41 @@ Theory of operation
 
 import os
 import signal
-from collections.abc import Sequence
-from pathlib import Path
 
 from services.agent.console import log, tell
 from services.agent.exit_codes import FAILED, exit_code_of
 from services.agent.journal import Journal
-from services.agent.program import Program
-from services.agent.routes import delete, entry_for
-from services.agent.words import words
-from services.netlink.connection import ROUTE, Connection
+from services.agent.kept import Kept
+from services.agent.leftovers import undo
+from services.agent.program import Program, Setting
 from socketlab.wire.errors import SocketlabError
-from socketlab.wire.fault import Fault
 
 _HANDED_ON = (signal.SIGTERM, signal.SIGINT)
 
 
-def watch(folder: Path, standing: Sequence[Fault], *, debug: bool) -> int:
+def watch(setting: Setting, *, debug: bool) -> int:
     """Run an agent to its end, and clear up after it.
 
     Args:
-        folder: the run directory, made where it is missing.
-        standing: the faults that the lab's definition names.
+        setting: what agent; its folders are made where they are missing.
         debug: show tracebacks.
 
     Returns:
         The exit code, of nanny and agent alike.
 
     Raises:
-        ServiceError: another agent uses the run directory.
-        OSError: the run directory is not to be had.
+        ServiceError: another agent uses the journal's folder.
+        OSError: a folder is not to be had.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = Journal(folder)
+    for folder in (setting.folder, setting.journal_folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal = Journal(setting.journal_folder)
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_HANDED_ON, signal.SIGCHLD))
     agents_end, own_end = os.pipe()
     agent = os.fork()
     if agent == 0:
         os.close(own_end)
-        return _run(folder, journal, agents_end, standing, debug=debug)
+        return _run(setting, journal, agents_end, debug=debug)
     os.close(agents_end)
     code = os.waitstatus_to_exitcode(_wait(agent))
     if code < 0:
@@ -56,10 +52,11 @@ def watch(folder: Path, standing: Sequence[Fault], *, debug: bool) -> int:
     return FAILED if code < 0 else code
 
 
-def _run(folder: Path, journal: Journal, keeper: int, standing: Sequence[Fault], *, debug: bool) -> int:
+def _run(setting: Setting, journal: Journal, keeper: int, *, debug: bool) -> int:
     """Be the agent."""
     try:
-        return Program(folder, journal, keeper).run(standing)
+        kept = None if setting.only is not None else Kept(setting.journal_folder)
+        return Program(setting, journal, kept, keeper).run()
     except (SocketlabError, OSError) as error:
         if debug:
             raise
@@ -77,18 +74,3 @@ def _wait(agent: int) -> int:
         ended, status = os.waitpid(agent, os.WNOHANG)
         if ended:
             return status
-
-
-def undo(journal: Journal) -> None:
-    """Undo what an agent that has ended has left in the kernel, in the network namespace of the caller."""
-    left = journal.outstanding()
-    if not left:
-        return
-    connection = Connection(ROUTE)
-    for intent in left:
-        try:
-            if delete(connection, entry_for(intent.route)):
-                log("undone", fault=words(intent.route))
-        except SocketlabError as error:
-            log("not-undone", fault=words(intent.route), why=error)
-    connection.close()

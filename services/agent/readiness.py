@@ -1,18 +1,39 @@
-"""Readiness: an abstract Unix socket of the network namespace, there from when the agent is ready.
+"""Two abstract Unix sockets of a network namespace: its lock, and one that is there when the agent is ready.
 
+The lock goes with whoever holds it, killed or not, so one agent at a time is in a namespace, whatever kernel.
 Whoever connects is told so in one line and needs no file of the agent's (unix(7): no permissions either).
 While the namespace has lost its host's link nothing is told: the agent serves nobody there.
 """
 
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from errno import EADDRINUSE
 from selectors import EVENT_READ, BaseSelector
 
+from services.messages import ServiceError
 from services.ports import AGENT_READY
 from socketlab.wire.message import Ready, encode
 
 _SAID = encode(Ready("agent"))
+_LOCK = f"{AGENT_READY}.lock"
+
+
+@contextmanager
+def lock_namespace() -> Iterator[None]:
+    """Be the only agent of this network namespace.
+
+    Raises:
+        ServiceError: another one is there.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+        try:
+            lock.bind(_LOCK)
+        except OSError as error:
+            if error.errno != EADDRINUSE:
+                raise
+            raise ServiceError("agent.second-here") from error
+        yield
 
 
 class Readiness:

@@ -53,8 +53,8 @@ NEIGHBOUR_LOST: Final = TimeClass("timer", 3.0, 3.0 + _SLACK, shared=True)
 `mcast_solicit`, RFC 4861 10). Shared by all who wait for the same neighbour."""
 
 
-def reject_is_felt(answer: Answer, family: Family, *, blocking: bool) -> TimeClass:
-    """When `connect` feels that a firewall rejected its SYN, on a path without latency.
+def reject_is_felt(answer: Answer, family: Family, *, blocking: bool, delay: float = 0.001) -> TimeClass:
+    """When `connect` feels that a firewall rejected its SYN, on a path without latency of its own.
 
     On a veth a bare ICMP error arrives while the sender still holds its socket, and the kernel keeps it as a
     soft error, felt at the second SYN: always on IPv6, on IPv4 when the socket blocks (measured). With 1 ms
@@ -64,7 +64,8 @@ def reject_is_felt(answer: Answer, family: Family, *, blocking: bool) -> TimeCla
         answer: what the firewall sends.
         family: of the connection.
         blocking: whether the socket has no timeout.
+        delay: seconds that an ICMP answer takes (`Reject.delay`).
     """
-    if answer == "tcp-reset" or (family == "ipv4" and not blocking):
+    if delay or answer == "tcp-reset" or (family == "ipv4" and not blocking):
         return IMMEDIATE
     return SECOND_SYN

@@ -7,7 +7,9 @@ Theory of operation
     nothing of this type (NODATA); that there is no such name (NXDOMAIN), also of a name without a dot, as the
     root would. For all other names it refuses: nobody is behind it whom it could ask.
 
-    A name may be given a behaviour in place of records: SERVFAIL, REFUSED, NXDOMAIN, NODATA, or silence.
+    A name may be given a behaviour in place of records: SERVFAIL, REFUSED, NXDOMAIN, NODATA, or silence. And
+    for a while its answers may be other ones (`Override`): of several the newest one counts. Such an answer
+    may be kept for no time at all (TTL 0), so that nobody remembers it when it is over.
 
     Whatever arrives is answered or left alone, and raises nothing.
 """
@@ -56,6 +58,42 @@ class _Node:
     behaviour: str = ""
 
 
+@dataclass(slots=True)
+class Override:
+    """What a name is answered with for a while.
+
+    Args:
+        name: which.
+        behaviour: `NXDOMAIN` and its like in place of what is known; empty: none.
+        addresses: in place of those that are known.
+        seconds: later by so much.
+
+    Raises:
+        ValueError: it makes no sense.
+    """
+
+    name: str
+    behaviour: str = ""
+    addresses: tuple[str, ...] = ()
+    seconds: float = 0.0
+    asked: int = 0
+    owner: dns.name.Name = field(init=False)
+    values: dict[dns.rdatatype.RdataType, list[dns.rrset.RRset]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.behaviour and self.behaviour not in _BEHAVIOURS:
+            raise ValueError(self.behaviour)
+        try:
+            self.owner = dns.name.from_text(self.name).canonicalize()
+            self.values = {}
+            for address in self.addresses:
+                kind = dns.rdatatype.AAAA if ":" in address else dns.rdatatype.A
+                record = dns.rrset.from_text(self.owner, 0, dns.rdataclass.IN, kind, address)
+                self.values.setdefault(kind, []).append(record)
+        except (dns.exception.DNSException, ValueError) as error:
+            raise ValueError(f"{self.name} {self.addresses}: {error}") from error
+
+
 class Answers:
     """Answers questions from a table of records.
 
@@ -68,6 +106,7 @@ class Answers:
 
     def __init__(self, records: Iterable[tuple[str, str, str]]) -> None:
         self._nodes: dict[dns.name.Name, _Node] = {}
+        self._overrides: dict[dns.name.Name, list[Override]] = {}
         self._zones = {dns.name.from_text(name) for name in _ALWAYS_OURS}
         for name, kind, value in records:
             self._add(name, kind, value)
@@ -94,6 +133,29 @@ class Answers:
         while len(above.labels) > len(zone.labels):
             above = above.parent()
             self._nodes.setdefault(above, _Node())
+
+    def override(self, override: Override) -> None:
+        """Answer a name with something else from now on."""
+        self._overrides.setdefault(override.owner, []).append(override)
+
+    def restore(self, override: Override) -> None:
+        """No longer so."""
+        left = [each for each in self._overrides.get(override.owner, ()) if each is not override]
+        if left:
+            self._overrides[override.owner] = left
+        else:
+            self._overrides.pop(override.owner, None)
+
+    def later(self, wire: bytes) -> float:
+        """Seconds by which the answer to a message shall be late."""
+        if not self._overrides:
+            return 0.0
+        try:
+            asked = dns.message.from_wire(wire, ignore_trailing=True).question
+        except Exception:  # noqa: BLE001 - whatever a stranger's bytes do to the parser
+            return 0.0
+        over = self._overrides.get(asked[0].name.canonicalize()) if len(asked) == 1 else None
+        return over[-1].seconds if over else 0.0
 
     def answer(self, wire: bytes, *, tcp: bool) -> bytes | None:
         """The answer to one message; None: none is given.
@@ -135,6 +197,13 @@ class Answers:
         for _ in range(_CHAIN):
             node = self._nodes.get(name)
             zone = self._zone_of(name)
+            over = self._overrides.get(name)
+            if over:
+                over[-1].asked += 1
+                if over[-1].behaviour:
+                    return self._behave(response, over[-1].behaviour, zone or name, 0)
+                if over[-1].addresses:
+                    node, zone = _Node(over[-1].values), zone or name
             if node and node.behaviour:
                 return self._behave(response, node.behaviour, zone or name)
             if zone is None:
@@ -166,14 +235,14 @@ class Answers:
 
     @staticmethod
     def _behave(
-        response: dns.message.Message, behaviour: str, zone: dns.name.Name
+        response: dns.message.Message, behaviour: str, zone: dns.name.Name, ttl: int = TTL
     ) -> dns.message.Message | None:
         if behaviour == "SILENCE":
             return None
         response.flags |= dns.flags.AA
         response.set_rcode(_RCODES.get(behaviour, dns.rcode.NOERROR))
         if behaviour in {"NODATA", "NXDOMAIN"}:
-            response.authority.append(_soa(zone))
+            response.authority.append(_soa(zone, ttl))
         return response
 
     @staticmethod
@@ -193,10 +262,10 @@ class Answers:
             response.authority.append(_soa(zone))
 
 
-def _soa(zone: dns.name.Name) -> dns.rrset.RRset:
+def _soa(zone: dns.name.Name, ttl: int = TTL) -> dns.rrset.RRset:
     """Says for how long "no" may be believed."""
     return dns.rrset.from_text(
-        zone, TTL, dns.rdataclass.IN, dns.rdatatype.SOA, f"names.lab.test. nobody.lab.test. 1 60 60 60 {TTL}"
+        zone, ttl, dns.rdataclass.IN, dns.rdatatype.SOA, f"names.lab.test. nobody.lab.test. 1 60 60 60 {ttl}"
     )
 
 

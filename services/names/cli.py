@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 from services.messages import ServiceError, say
 from services.names.answers import Answers
+from services.names.control import Control
 from services.names.server import Server
 
 LACKS: Final = 4
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     try:
         answers = _answers(options.records)
-        server = _server(answers, options.address or _EVERYWHERE, options.port)
+        server = _server(answers, options.address or _EVERYWHERE, options.port, _control(answers, options))
     except ServiceError as error:
         sys.stderr.write(f"names: {error}\n")
         return LACKS
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m services.names", description=say("names.help.about"))
     parser.add_argument("records", type=Path, help=say("names.help.records"))
     parser.add_argument("--address", action="append", help=say("names.help.address"))
+    parser.add_argument("--control", action="store_true", help=say("names.help.control"))
     parser.add_argument("--port", type=int, default=_PORT, help=say("names.help.port"))
     return parser
 
@@ -71,9 +73,19 @@ def _record(plain: Any) -> tuple[str, str, str]:
     return name, kind, value
 
 
-def _server(answers: Answers, addresses: Sequence[str], port: int) -> Server:
+def _control(answers: Answers, options: argparse.Namespace) -> Control | None:
+    if not options.control:
+        return None
     try:
-        return Server(answers, addresses, port)
+        return Control(answers)
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "-")
+        raise ServiceError("names.control", errno=name, why=error) from error
+
+
+def _server(answers: Answers, addresses: Sequence[str], port: int, control: Control | None) -> Server:
+    try:
+        return Server(answers, addresses, port, control)
     except (OSError, OverflowError) as error:
         name = errno.errorcode.get(getattr(error, "errno", 0) or 0, "-")
         raise ServiceError("names.open", port=port, errno=name, why=error) from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeAlias
 
-from services.netlink.attributes import attribute, parse, read_number
+from services.netlink.attributes import attribute, padding, parse, read_number
 from services.netlink.errors import malformed
 from services.netlink.message import ACK, CREATE, DUMP, EXCL, REQUEST, Reply, Request
 
@@ -22,8 +22,12 @@ Address: TypeAlias = IPv4Address | IPv6Address
 _NEWADDR, _GETADDR, _NEWROUTE, _GETROUTE = 20, 22, 24, 26
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHE, _IFA_FLAGS = 1, 2, 4, 6, 8
 _NO_DAD = 0x02
-_RTA_DESTINATION, _RTA_LINK, _RTA_GATEWAY, _RTA_CACHE, _RTA_TABLE = 1, 4, 5, 12, 15
-_MAIN_TABLE, _BY_KERNEL, _STATIC, _UNICAST = 254, 2, 4, 1
+_BY_HAND = 0x02 | 0x10 | 0x100 | 0x200
+"""Flags of an address that its maker chose: no look for a duplicate, home address, the kernel's handling of
+temporary ones and of the route of its prefix (linux/if_addr.h). The others the kernel finds itself."""
+_RTA_DESTINATION, _RTA_LINK, _RTA_GATEWAY, _RTA_MULTIPATH, _RTA_CACHE, _RTA_TABLE = 1, 4, 5, 9, 12, 15
+_HOP = struct.Struct("=HBBi")
+_MAIN_TABLE, _LOCAL_TABLE, _BY_KERNEL, _STATIC, _UNICAST = 254, 255, 2, 4, 1
 _FAMILIES = {4: 2, 6: 10}
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
@@ -79,23 +83,31 @@ def _without(data: bytes, *kinds: int) -> bytes:
 
 
 def kept_address(reply: Reply, index: int) -> Kept | None:
-    """The address in an answer to `dump_addresses`; None: another link's, or one that the kernel makes.
+    """The address in an answer to `dump_addresses`; None: another link's.
 
     Raises:
         MalformedError: the bytes are no such message.
     """
     if len(reply.payload) < _ADDRESS.size:
         raise malformed("address", f"{len(reply.payload)} bytes")
-    family, bits, _flags, scope, link = _ADDRESS.unpack_from(reply.payload)
-    if link != index or scope:
+    family, bits, flags, scope, link = _ADDRESS.unpack_from(reply.payload)
+    if link != index:
         return None
-    payload = _ADDRESS.pack(family, bits, _NO_DAD, scope, link)
-    payload += _without(reply.payload[_ADDRESS.size :], _IFA_CACHE, _IFA_FLAGS)
+    rest = reply.payload[_ADDRESS.size :]
+    fields = dict(parse(rest))
+    flags = read_number(fields[_IFA_FLAGS], "=") if _IFA_FLAGS in fields else flags
+    payload = _ADDRESS.pack(family, bits, flags & _BY_HAND & 0xFF, scope, link) + _without(rest, _IFA_FLAGS)
+    payload += attribute(_IFA_FLAGS, struct.pack("=I", flags & _BY_HAND))
     return Kept(Request("RTM_NEWADDR", _NEWADDR, REQUEST | ACK | CREATE | EXCL, payload))
 
 
-def kept_route(reply: Reply, index: int) -> Kept | None:
-    """The route in an answer to `dump_routes`; None: of another link or table, or one that the kernel makes.
+def kept_route(reply: Reply, index: int, without: frozenset[int] = frozenset()) -> Kept | None:
+    """The route in an answer to `dump_routes`; None: of another link, or one that the kernel makes.
+
+    Args:
+        reply: the answer.
+        index: of the link.
+        without: makers whose routes are none of the caller's business.
 
     Raises:
         MalformedError: the bytes are no such message.
@@ -105,10 +117,19 @@ def kept_route(reply: Reply, index: int) -> Kept | None:
     family, to, of, tos, table, by, scope, kind, _flags = _ROUTE.unpack_from(reply.payload)
     rest = reply.payload[_ROUTE.size :]
     fields = dict(parse(rest))
-    link = read_number(fields.get(_RTA_LINK, bytes(4)), "=")
-    table = read_number(fields[_RTA_TABLE], "=") if _RTA_TABLE in fields else table
-    if link != index or by == _BY_KERNEL or table != _MAIN_TABLE:
+    links = {read_number(fields.get(_RTA_LINK, bytes(4)), "="), *_hops(fields.get(_RTA_MULTIPATH, b""))}
+    if index not in links or by == _BY_KERNEL or table == _LOCAL_TABLE or by in without:
         return None
-    payload = _ROUTE.pack(family, to, of, tos, _MAIN_TABLE, by, scope, kind, 0) + _without(rest, _RTA_CACHE)
+    payload = _ROUTE.pack(family, to, of, tos, table, by, scope, kind, 0) + _without(rest, _RTA_CACHE)
     request = Request("RTM_NEWROUTE", _NEWROUTE, REQUEST | ACK | CREATE | EXCL, payload)
-    return Kept(request, _RTA_GATEWAY in fields)
+    return Kept(request, bool(fields.keys() & {_RTA_GATEWAY, _RTA_MULTIPATH}))
+
+
+def _hops(several: bytes) -> list[int]:
+    """Indexes of the links of a route that has several ways (struct rtnexthop)."""
+    found: list[int] = []
+    while len(several) >= _HOP.size:
+        length, _flags, _hops, link = _HOP.unpack_from(several)
+        found.append(link)
+        several = several[max(_HOP.size, length + padding(length)) :]
+    return found

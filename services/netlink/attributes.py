@@ -46,15 +46,15 @@ def parse(data: bytes) -> list[tuple[int, bytes]]:
         MalformedError: an attribute is cut off, or shorter than its own header.
     """
     found = []
-    offset = 0
-    while offset < len(data):
-        if len(data) - offset < _HEADER.size:
-            raise malformed("attribute", f"{len(data) - offset} bytes")
+    offset, end, head = 0, len(data), _HEADER.size
+    while offset < end:
+        if end - offset < head:
+            raise malformed("attribute", f"{end - offset} bytes")
         length, kind = _HEADER.unpack_from(data, offset)
-        if not _HEADER.size <= length <= len(data) - offset:
-            raise malformed("attribute", f"length {length} in {len(data) - offset} bytes")
-        found.append((kind & _TYPE, data[offset + _HEADER.size : offset + length]))
-        offset += length + padding(length)
+        if not head <= length <= end - offset:
+            raise malformed("attribute", f"length {length} in {end - offset} bytes")
+        found.append((kind & _TYPE, data[offset + head : offset + length]))
+        offset += length + (-length & 3)
     return found
 
 

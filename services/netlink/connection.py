@@ -69,12 +69,16 @@ class Connection:
             except PermissionError:
                 self._socket.setsockopt(level, plain, _BUFFER)
 
-    def transact(self, requests: Sequence[Request]) -> None:
+    def transact(self, requests: Sequence[Request]) -> list[Reply]:
         """Send requests in one datagram and wait until the kernel has answered each that asks for it.
+
+        Returns:
+            What the kernel said besides: what it has made, for requests with `ECHO`.
 
         Raises:
             NetlinkError: the kernel refused one: the first in their order.
         """
+        said: list[Reply] = []
         first = self._sequence + 1
         self._send(requests)
         waiting = {first + place for place, request in enumerate(requests) if request.flags & ACK}
@@ -82,7 +86,10 @@ class Connection:
         while waiting:
             for reply in self._receive(requests[0].name):
                 place = reply.sequence - first
-                if reply.type != ERROR or not 0 <= place < len(requests):
+                if not 0 <= place < len(requests):
+                    continue
+                if reply.type != ERROR:
+                    said.append(reply)
                     continue
                 answer = acknowledgement(reply)
                 if answer.errno:
@@ -92,6 +99,23 @@ class Connection:
                 waiting.discard(reply.sequence)
         if refused:
             raise refused[min(refused)]
+        return said
+
+    def ask(self, request: Request) -> Reply:
+        """The one answer to a request for one thing, sent without `ACK`.
+
+        Raises:
+            NetlinkError: the kernel has none, or refused.
+        """
+        self._send([request])
+        while True:
+            for reply in self._receive(request.name):
+                if reply.sequence != self._sequence:
+                    continue
+                if reply.type != ERROR:
+                    return reply
+                answer = acknowledgement(reply)
+                raise NetlinkError(request.name, answer.errno, answer.why)
 
     def dump(self, request: Request) -> list[Reply]:
         """All answers to a request for a dump.

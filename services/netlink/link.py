@@ -1,4 +1,4 @@
-"""rtnetlink: bridges and veth pairs, made, changed and deleted (rtnetlink(7), linux/if_link.h)."""
+"""rtnetlink: bridges, veth pairs and IFBs, made, changed and deleted (rtnetlink(7), linux/if_link.h)."""
 
 import struct
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ LOOPBACK = 1
 """The index of `lo`, in every network namespace."""
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
-_ADDRESS, _NAME, _MASTER, _INFO, _NET_NS_PID, _GROUP = 1, 3, 10, 18, 19, 27
+_ADDRESS, _NAME, _MTU, _MASTER, _INFO, _NET_NS_PID, _FAMILIES, _GROUP = 1, 3, 4, 10, 18, 19, 26, 27
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA = 1, 2, 5
 _PORT_STATE, _FORWARDING = 1, 3
 _VETH_PEER = 1
+_INET6, _INET6_GENERATION, _NO_ADDRESS = 10, 8, 1
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_SNOOPING = 1, 5, 23
 _UP = 1
 _MESSAGE = struct.Struct("=BxHiII")
@@ -29,12 +30,16 @@ class Link:
         name: as `ip link` shows it.
         is_up: whether somebody has set it up.
         forwards: whether a bridge takes frames from it, which it does once the link has a carrier.
+        mtu: bytes of its largest packet.
+        kind: `veth`, `ifb` and others; empty: a device that the kernel did not make on command.
     """
 
     index: int
     name: str
     is_up: bool
     forwards: bool
+    mtu: int = 0
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +109,40 @@ def set_link(index: int, *, up: bool) -> Request:
     return Request("RTM_NEWLINK", _NEWLINK, REQUEST | ACK, payload)
 
 
+def set_mtu(index: int, mtu: int) -> Request:
+    """Set how large a packet of a link may be, in bytes."""
+    payload = _MESSAGE.pack(0, 0, index, 0, 0) + _number(_MTU, mtu)
+    return Request("RTM_NEWLINK mtu", _NEWLINK, REQUEST | ACK, payload)
+
+
+def new_ifb(name: str, group: int) -> Request:
+    """Make a link that hands what is sent by it back to where it came from, down.
+
+    EOPNOTSUPP where the kernel has no such links (ifb).
+
+    Args:
+        name: of the link.
+        group: its number for `delete_group`.
+    """
+    payload = _MESSAGE.pack(0, 0, 0, 0, 0) + text(_NAME, name) + _number(_GROUP, group)
+    payload += nested(_INFO, text(_INFO_KIND, "ifb"))
+    return Request("RTM_NEWLINK ifb", _NEWLINK, REQUEST | ACK | CREATE | EXCL, payload)
+
+
+def without_address(index: int) -> Request:
+    """Have a link get no IPv6 address of its own; EAFNOSUPPORT where it has no IPv6."""
+    mode = nested(_INET6, attribute(_INET6_GENERATION, struct.pack("=B", _NO_ADDRESS)))
+    payload = _MESSAGE.pack(0, 0, index, 0, 0) + nested(_FAMILIES, mode)
+    return Request("RTM_NEWLINK inet6", _NEWLINK, REQUEST | ACK, payload)
+
+
 def delete_link(name: str) -> Request:
     """Delete a link, and with a veth its peer."""
     return Request("RTM_DELLINK", _DELLINK, REQUEST | ACK, _MESSAGE.pack(0, 0, 0, 0, 0) + text(_NAME, name))
 
 
 def delete_group(group: int) -> Request:
-    """Delete all links of a group at once: the kernel waits for its readers only once."""
+    """Delete all links of a group at once: the kernel waits for its readers once. ENODEV: it has none."""
     payload = _MESSAGE.pack(0, 0, 0, 0, 0) + _number(_GROUP, group)
     return Request("RTM_DELLINK group", _DELLINK, REQUEST | ACK, payload)
 
@@ -133,4 +165,11 @@ def link_of(payload: bytes) -> Link:
     info = dict(parse(fields.get(_INFO, b"")))
     slave = dict(parse(info.get(_INFO_SLAVE_DATA, b"")))
     forwards = read_number(slave.get(_PORT_STATE, b"\0")) == _FORWARDING
-    return Link(index, read_text(fields.get(_NAME, b"")), bool(flags & _UP), forwards)
+    return Link(
+        index=index,
+        name=read_text(fields.get(_NAME, b"")),
+        is_up=bool(flags & _UP),
+        forwards=forwards,
+        mtu=read_number(fields.get(_MTU, bytes(4)), "="),
+        kind=read_text(info.get(_INFO_KIND, b"")),
+    )

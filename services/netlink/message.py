@@ -15,7 +15,9 @@ from services.netlink.errors import malformed
 
 REQUEST = 0x1
 ACK = 0x4
+ECHO = 0x8
 DUMP = 0x300
+REPLACE = 0x100
 EXCL = 0x200
 CREATE = 0x400
 APPEND = 0x800

@@ -1,7 +1,7 @@
 """sock_diag: the kernel's own list of sockets, as ss(8) shows it (sock_diag(7), linux/inet_diag.h).
 
-Pure: requests to be dumped, and payloads read. It takes no capability, and lists those of the asking
-process's network namespace.
+Pure: requests to be sent, and payloads read. Listing takes no capability and tells of the asking process's
+network namespace; ending a connection takes NET_ADMIN.
 """
 
 import socket
@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 from services.netlink.attributes import parse
 from services.netlink.errors import malformed
-from services.netlink.message import DUMP, REQUEST, Request
+from services.netlink.message import ACK, DUMP, REQUEST, Request
 from services.netlink.tcp_states import state_name
 
 SOCK_DIAG = 4
 """NETLINK_SOCK_DIAG, the protocol of a `Connection`."""
-_BY_FAMILY = 20
+_BY_FAMILY, _DESTROY = 20, 21
 _ALL_STATES = 0xFFFFFFFF
 _INET_REQUEST = struct.Struct("=BBBBI")
 _INET_ID = 48
+_INET_HEAD = 4
+"""Bytes before the identity in an answer: family, state, timer, retransmissions."""
 _UNIX_REQUEST = struct.Struct("=BBHIIIII")
 _UNIX_SHOW_NAME, _UNIX_SHOW_PEER, _UNIX_SHOW_QUEUES, _UNIX_SHOW_UID = 0x1, 0x4, 0x10, 0x40
 _UNIX_NAME, _UNIX_PEER, _UNIX_QUEUES, _UNIX_UID = 0, 2, 4, 7
@@ -90,6 +92,25 @@ def dump_unix() -> Request:
     show = _UNIX_SHOW_NAME | _UNIX_SHOW_PEER | _UNIX_SHOW_QUEUES | _UNIX_SHOW_UID
     payload = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, _ALL_STATES, 0, show, 0, 0)
     return Request("SOCK_DIAG_BY_FAMILY", _BY_FAMILY, REQUEST | DUMP, payload)
+
+
+def destroy(payload: bytes, protocol: int) -> Request:
+    """End a connection as its program would learn of a fault: ECONNABORTED here, RST to the other side.
+
+    EOPNOTSUPP where the kernel was built without INET_DIAG_DESTROY, ENOENT where it has ended.
+
+    Args:
+        payload: the answer to a dump that told of it.
+        protocol: as of the dump.
+
+    Raises:
+        MalformedError: the bytes are no socket.
+    """
+    if len(payload) < _INET.size:
+        raise malformed("inet_diag_msg", f"{len(payload)} bytes")
+    identity = payload[_INET_HEAD : _INET_HEAD + _INET_ID]
+    head = _INET_REQUEST.pack(payload[0], protocol, 0, 0, 1 << payload[1])
+    return Request("SOCK_DESTROY", _DESTROY, REQUEST | ACK, head + identity)
 
 
 def inet_socket(payload: bytes) -> InetSocket:

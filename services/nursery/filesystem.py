@@ -31,7 +31,7 @@ _ENTER = 0o005
 """Anybody may list a folder and pass through it."""
 _SIZE = "size=256m"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_KEPT = ("LANG", "LANGUAGE", "TERM", "TZ", "SOCKETLAB_NURSERY")
+_KEPT = ("LANG", "LANGUAGE", "TERM", "TZ", "SOCKETLAB_NURSERY", "SOCKETLAB_WITHOUT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,14 +97,16 @@ def no_huge_pages() -> None:
 def limit_capabilities(kept: frozenset[int] = frozenset()) -> None:
     """Give up all capabilities but some, for good: nothing that is executed later gets any others.
 
-    Who is not root any more afterwards calls `no_new_privileges` then.
+    Who keeps some and is root hands them on to what it executes (an agent's iptables); who keeps none hands
+    on nothing, root or not. Who is not root any more afterwards calls `no_new_privileges` then.
     """
     for capability in range(64):
         if capability in kept:
             continue
         if _libc.prctl(_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
             break  # the kernel has no more of them
-    _prctl(_SET_SECUREBITS, _SECURE_ALL_LOCKED)
+    if not kept:
+        _prctl(_SET_SECUREBITS, _SECURE_ALL_LOCKED)
     _prctl(_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
 
 

@@ -1,24 +1,21 @@
 """The agent of a host: forked when it is first asked for; what it leaves when it dies is undone."""
 
-import gc
 import os
 import select
 import signal
 import socket
+import time
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from services.agent import console
-from services.agent.clients import SOCKET_NAME
-from services.agent.journal import Journal
-from services.agent.nanny import undo
-from services.agent.program import Program
-from services.nursery.control import why
 from services.nursery.errors import HostFailedError
-from services.nursery.filesystem import AGENT_FOLDER
-from services.nursery.identity import become_agent
-from services.nursery.processes import close_all_but
 
-_READY = b"\0ready"
+if TYPE_CHECKING:
+    from services.agent.journal import Journal
+
 _READY_SECONDS = 10.0
+_END_SECONDS = 2.0
+_PAUSE = 0.001
 
 
 class AgentNanny:
@@ -41,29 +38,51 @@ class AgentNanny:
             HostFailedError: it did not start.
             OSError: it has just gone.
         """
+        try:
+            return self._connect()
+        except ConnectionRefusedError:  # it is dying, which its parent is told a moment later
+            if not self._has_just_ended():
+                raise
+            return self._connect()
+
+    def _connect(self) -> socket.socket:
         self.begin()
         self._await_ready()
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(str(AGENT_FOLDER / SOCKET_NAME))
+            connection.connect(str(_agents().SOCKET))
         except OSError:
             connection.close()
             raise
         return connection
 
+    def _has_just_ended(self) -> bool:
+        """Wait a moment for the agent's end, and take note of it; it is still to be reaped."""
+        pid = self.pid
+        if pid is None:
+            return False
+        until = time.monotonic() + _END_SECONDS
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() > until:
+                return False
+            time.sleep(_PAUSE)
+        self.has_ended(pid)
+        return True
+
     def begin(self) -> None:
         """Start the agent where none runs; it gets ready by itself."""
         if self.pid is not None:
             return
+        agents = _agents()
         if self._journal is None:
-            self._journal = Journal(AGENT_FOLDER)
+            self._journal = agents.open_journal()
         journal = self._journal
         agents_end, self._keeper = os.pipe()
         self._said, says = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _be_agent(journal, agents_end, says)
+                agents.be_agent(journal, agents_end, says)
             finally:
                 os._exit(1)
         os.close(agents_end)
@@ -75,7 +94,7 @@ class AgentNanny:
         said, self._said = self._said, -1
         answer = _read(said, _READY_SECONDS)
         os.close(said)
-        if answer != _READY:
+        if answer != _agents().READY:
             os.kill(self.pid, signal.SIGKILL)
             raise HostFailedError("namespace.agent", why=answer.decode("utf-8", "replace"))
 
@@ -88,8 +107,14 @@ class AgentNanny:
         if self._said >= 0:
             os.close(self._said)
             self._said = -1
-        undo(self._journal)
-        self._journal.clear()
+        _agents().clear_up(self._journal)
+
+
+def _agents() -> ModuleType:
+    """The agent's modules, imported when they are first needed."""
+    from services.nursery import agent_process  # noqa: PLC0415
+
+    return agent_process
 
 
 def _read(descriptor: int, seconds: float) -> bytes:
@@ -97,23 +122,3 @@ def _read(descriptor: int, seconds: float) -> bytes:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return os.read(descriptor, 4096) if poll.poll(seconds * 1000) else b""
-
-
-def _be_agent(journal: Journal, keeper: int, says: int) -> None:
-    signal.set_wakeup_fd(-1)
-    gc.enable()
-    close_all_but(journal.fileno(), keeper, says)
-    console.be_silent()
-    os.setsid()
-    become_agent()
-
-    def tell() -> None:
-        os.write(says, _READY)
-        os.close(says)
-
-    try:
-        code = Program(AGENT_FOLDER, journal, keeper, follows=False, on_ready=tell).run(())
-    except Exception as error:  # noqa: BLE001 - whatever it was, who asked for the agent is told
-        os.write(says, why(error).encode()[:4000])
-        os._exit(1)
-    os._exit(code)

@@ -23,6 +23,16 @@ _LATER = (
     "services.actor.held_process",
     "services.actor.held_file",
 )
+_AGENTS = (
+    "services.netlink.nftables",
+    "socketlab.wire.message",
+    "socketlab.wire.words",
+    "services.agent.journal",
+    "services.agent.faults",
+    "services.agent.program",
+    "services.nursery.agent_process",
+)
+"""What agents need, piece by piece: once one has been asked for, hosts that begin later have it already."""
 _IDLE_SECONDS = 0.02
 
 
@@ -38,6 +48,8 @@ class Nursery:
         self._stream = stream
         self._machine = machine
         self._labs: dict[int, Lab] = {}
+        self._ahead = list(_LATER)
+        self._has_agents = False
 
     def serve(self, hello: Hello) -> NoReturn:
         """Serve until the stream ends; then this process ends, and with it every host."""
@@ -50,19 +62,27 @@ class Nursery:
             while data := self._stream.recv(_READ):
                 for line in lines.feed(data):
                     self._reply(read_ask(line))
+                self._read_ahead()
         except (OSError, WireError):
             pass
         finally:
             os._exit(0)
 
     def _read_ahead(self) -> None:
-        """While nobody asks for anything, import what actors would import, each for itself."""
-        for name in _LATER:
+        """While nobody asks for anything, import what hosts would import, each for itself."""
+        if not self._ahead:
+            return
+        while self._ahead:
             if select.select([self._stream], [], [], _IDLE_SECONDS)[0]:
                 return
             with suppress(ImportError):
-                import_module(name)
+                import_module(self._ahead.pop(0))
         gc.freeze()
+
+    def _expect_agents(self) -> None:
+        if not self._has_agents:
+            self._has_agents = True
+            self._ahead += _AGENTS
 
     def _send(self, answer: Answer, descriptors: tuple[int, ...] = ()) -> None:
         line = write(answer)
@@ -100,8 +120,11 @@ class Nursery:
         lab = self._labs.get(ask.lab)
         if lab is None:
             raise NurseryError("namespace.closed")
-        if ask.do in {"actor", "agent"}:
-            stream = lab.actor(ask.host) if ask.do == "actor" else lab.agent(ask.host)
+        if ask.do == "actor":
+            return Done(ask.id, descriptors=1), lab.actor(ask.host)
+        if ask.do == "agent":
+            stream = lab.agent(ask.host)
+            self._expect_agents()
             return Done(ask.id, descriptors=1), stream
         if ask.do == "states":
             return Done(ask.id, states=lab.states()), None

@@ -6,6 +6,7 @@ error can cross the wire (`Failure`), and whoever reads it there says it in thei
     SocketlabError
     ├── WireError       the peer's bytes do not conform: the peer is at fault
     └── FaultError      a fault that makes no sense: whoever wrote it is
+        └── WordsError  words that ask for no fault
 """
 
 from pathlib import Path
@@ -41,3 +42,7 @@ class WireError(SocketlabError):
 
 class FaultError(SocketlabError):
     """A fault or a match that makes no sense, refused when it is made."""
+
+
+class WordsError(FaultError):
+    """Words, or members of a document, that ask for no fault. Whoever typed them is at fault."""

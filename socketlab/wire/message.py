@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeAlias, cast, get_args
 from socketlab.wire.errors import SocketlabError, WireError
 from socketlab.wire.event import Event
 from socketlab.wire.fault import Fault, Protocol
-from socketlab.wire.lease import Holder, Lease
+from socketlab.wire.lease import HeldPacket, Holder, Lease, LogEntry, Mechanism, Step
 from socketlab.wire.lines import LIMITS, Limits, parse, render
 from socketlab.wire.schema import from_plain, to_plain
 
@@ -36,12 +36,14 @@ class Add:
         id: chosen by the asker, comes back with the answer.
         fault: the fault.
         seconds: heal it after that long; None: hold it until it is healed.
+        holder: `agent`, or `client`: this connection, with whose end it is healed.
     """
 
     type: ClassVar[str] = "add"
     id: int
     fault: Fault
     seconds: float | None = None
+    holder: Holder = "agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,12 @@ class Kind:
     Args:
         name: as the command line has it: `drop`, `reject icmp-host`, `route throw`.
         missing: what this machine lacks for it; None: it can be had.
+        by: the mechanism that it would be done by.
     """
 
     name: str
     missing: str | None = None
+    by: Mechanism | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,216 @@ class KindList:
     type: ClassVar[str] = "kind-list"
     id: int
     kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What has the emulator done?
+
+    Args:
+        id: as in `Add`.
+        lease: of one fault; None: of all.
+        after: only entries with a higher number.
+        most: so many at most, the oldest first.
+    """
+
+    type: ClassVar[str] = "log"
+    id: int
+    lease: str | None = None
+    after: int = 0
+    most: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A part of the log.
+
+    Args:
+        id: of the request, or of the `Watch`.
+        entries: in their order.
+        missing: entries that were asked for, and that the bounded log had to forget.
+        last: number of the newest entry that there is.
+    """
+
+    type: ClassVar[str] = "log-page"
+    id: int
+    entries: tuple[LogEntry, ...]
+    missing: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which packets wait for a word?"""
+
+    type: ClassVar[str] = "held"
+    id: int
+    lease: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPackets:
+    """The packets that wait, the oldest first."""
+
+    type: ClassVar[str] = "held-packets"
+    id: int
+    packets: tuple[HeldPacket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Let one held packet go, or not; answered by `HeldPackets`: those that still wait.
+
+    Args:
+        id: as in `Add`.
+        packet: its number.
+        step: `release` it, `drop` it, or `duplicate` it: release it twice.
+    """
+
+    type: ClassVar[str] = "advance"
+    id: int
+    packet: int
+    step: Step = "release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Tell me as it happens: answered by `Watching`, then by messages with this id until `Unwatch`.
+
+    Args:
+        id: as in `Add`.
+        leases: send `Leases` when a fault comes or goes, and at most twice a second when counts change.
+        log: send `LogPage` with new entries.
+        held: send `HeldPackets` when what waits changes.
+        capture: send `Captured` with packets that arrive and leave.
+        networks: capture only packets between two addresses of these networks; none: all but loopback's.
+        snap: capture so many bytes of each packet.
+    """
+
+    type: ClassVar[str] = "watch"
+    id: int
+    leases: bool = False
+    log: bool = False
+    held: bool = False
+    capture: bool = False
+    networks: tuple[str, ...] = ()
+    snap: int = 262
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """From now on it is told."""
+
+    type: ClassVar[str] = "watching"
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    """Tell me no longer; answered by `Watching` once everything has been told.
+
+    Args:
+        id: as in `Add`.
+        watch: the id of the `Watch`.
+    """
+
+    type: ClassVar[str] = "unwatch"
+    id: int
+    watch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A captured packet.
+
+    Args:
+        at_ns: when the kernel saw it, nanoseconds of the host's monotonic clock.
+        device: the link's name.
+        outgoing: whether this host sent it.
+        length: bytes on the wire.
+        data: the first of them, from the link layer's header.
+        leases: faults that bit it, where that is known.
+    """
+
+    at_ns: int
+    device: str
+    outgoing: bool
+    length: int
+    data: bytes
+    leases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Captured packets.
+
+    Args:
+        id: of the `Watch`.
+        frames: in their order.
+        missing: packets that were lost because nobody took them in time, since the last such message.
+    """
+
+    type: ClassVar[str] = "captured"
+    id: int
+    frames: tuple[Frame, ...]
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Make ready for probes, count them, or clear away; answered by `Probed`.
+
+    Probes are packets from or to a port that no program has. They never count: a twin of the fault, with the
+    same selectors narrowed to that port and counters of its own, takes them, without `which`; what the twin
+    lets pass ends in a sink behind it, which counts it, so no probe reaches a program.
+
+    Args:
+        id: as in `Add`.
+        do: `open`, `read` or `close`.
+        port: the probes' own source port, TCP and UDP.
+        lease: on `open`, whose twin; None: only the sink.
+        direction: on `open`, whether the probes arrive at this host or are sent by it.
+    """
+
+    type: ClassVar[str] = "probe"
+    id: int
+    do: Literal["open", "read", "close"]
+    port: int
+    lease: str | None = None
+    direction: Literal["in", "out"] = "in"
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What became of the probes of one port so far.
+
+    Args:
+        id: of the request.
+        bitten: by the twin.
+        passed: to the sink.
+    """
+
+    type: ClassVar[str] = "probed"
+    id: int
+    bitten: int = 0
+    passed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send an IP packet as it is, from an address of this host; answered by `Sent`. Probes are such."""
+
+    type: ClassVar[str] = "send"
+    id: int
+    packet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The packet is on its way."""
+
+    type: ClassVar[str] = "sent"
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +438,19 @@ Message: TypeAlias = (
     | Applied
     | Leases
     | KindList
+    | Log
+    | LogPage
+    | Held
+    | HeldPackets
+    | Advance
+    | Watch
+    | Watching
+    | Unwatch
+    | Captured
+    | Probe
+    | Probed
+    | Send
+    | Sent
     | Failure
     | Happened
     | ProgramReport
@@ -260,13 +487,19 @@ def decode(line: bytes, limits: Limits = LIMITS) -> Message:
 __all__ = [
     "VERSION",
     "Add",
+    "Advance",
     "Applied",
     "Attach",
     "Attached",
+    "Captured",
     "Detail",
     "Failure",
+    "Frame",
     "Happened",
     "Heal",
+    "Held",
+    "HeldPacket",
+    "HeldPackets",
     "Holder",
     "Kind",
     "KindList",
@@ -274,10 +507,22 @@ __all__ = [
     "Leases",
     "List",
     "Listener",
+    "Log",
+    "LogEntry",
+    "LogPage",
+    "Mechanism",
     "Message",
+    "Probe",
+    "Probed",
     "ProgramReport",
     "ProgramState",
     "Ready",
+    "Send",
+    "Sent",
+    "Step",
+    "Unwatch",
+    "Watch",
+    "Watching",
     "decode",
     "encode",
 ]

@@ -30,6 +30,19 @@ def agent(lab: Lab) -> Agent:
     return lab.agent(lab.server).ready()
 
 
+@pytest.fixture(scope="module")
+def shared_lab(namespaces: None) -> Iterator[Lab]:  # noqa: ARG001 - a fixture of a fixture
+    """One for all tests of a module that ask for it: for those that leave it as they found it."""
+    with labs() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_agent(shared_lab: Lab) -> Agent:
+    """The server's agent in it, ready."""
+    return shared_lab.agent(shared_lab.server).ready()
+
+
 @pytest.fixture
 def host(namespaces: None) -> Iterator[Host]:  # noqa: ARG001 - a fixture of a fixture
     """A host without a link."""

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.agent.command import ask
+from services.agent.asking import ask
 from socketlab.wire import Add, Applied, Fault, Heal, Lease, Leases, List, Match
 
 ROOT = Path(__file__).parents[3]
@@ -84,6 +84,10 @@ class Host:
         enter = ["nsenter", f"--net=/run/netns/{self.name}", "--", *words]
         return subprocess.run(enter, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
+    def inside(self) -> contextlib.AbstractContextManager[None]:
+        """This thread on this host: what it opens is the host's."""
+        return _inside(Path("/run/netns") / self.name)
+
     def open(self, family: str, kind: int, protocol: int = 0) -> socket.socket:
         """A socket of this host."""
         with _inside(Path("/run/netns") / self.name):
@@ -121,7 +125,12 @@ class Agent:
     """The real program, on a host."""
 
     def __init__(
-        self, host: Host, *standing: str, folder: Path | None = None, before: tuple[str, ...] = ()
+        self,
+        host: Host,
+        *standing: str,
+        folder: Path | None = None,
+        before: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
     ) -> None:
         self.host = host
         self.own_folder = Path(tempfile.mkdtemp(prefix="sl"))
@@ -138,6 +147,7 @@ class Agent:
                 "services.agent",
                 "--run-dir",
                 str(self.folder),
+                *options,
                 *words,
             ],
             stderr=subprocess.PIPE,
@@ -236,15 +246,17 @@ class Lab:
         self.client = self.host()
         self.connect_hosts()
         self.datagrams: dict[tuple[str, int], socket.socket] = {}
+        self.listeners: dict[tuple[str, int], socket.socket] = {}
         for family, port in itertools.product(FAMILY, (PORT, OTHER_PORT)):
             listener = self.open(self.server, family, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((SERVER[family], port))
             listener.listen(64)
+            self.listeners[family, port] = listener
             receiver = self.open(self.server, family, socket.SOCK_DGRAM)
             receiver.bind((SERVER[family], port))
             self.datagrams[family, port] = receiver
-        self._settle()
+        self.settle()
 
     def host(self) -> Host:
         host = Host()
@@ -252,12 +264,22 @@ class Lab:
         return host
 
     def open(self, host: Host, family: str, kind: int, protocol: int = 0) -> socket.socket:
-        made = host.open(family, kind, protocol)
+        return self.keep(host.open(family, kind, protocol))
+
+    def keep(self, made: socket.socket) -> socket.socket:
+        """A socket that is closed with the lab."""
         self._stack.callback(made.close)
         return made
 
-    def agent(self, host: Host, *standing: str, folder: Path | None = None) -> Agent:
-        agent = Agent(host, *standing, folder=folder)
+    def agent(
+        self,
+        host: Host,
+        *standing: str,
+        folder: Path | None = None,
+        before: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
+    ) -> Agent:
+        agent = Agent(host, *standing, folder=folder, before=before, options=options)
         self._stack.callback(agent.close)
         return agent
 
@@ -275,7 +297,7 @@ class Lab:
             host.run("ip", "addr", "add", each["ipv6"] + "/64", "dev", "eth0", "nodad")
         host.run("ip", "link", "set", "eth0", "up")
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Until the link carries both families, and the kernel has made all routes that come with it."""
         deadline = time.monotonic() + SECONDS
         for host in (self.server, self.client):

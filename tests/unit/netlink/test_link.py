@@ -19,8 +19,9 @@ def _told(index: int, flags: int, *attributes: bytes) -> bytes:
 
 def test_a_link_is_read() -> None:
     slave = nested(5, attribute(1, b"\3"))
-    told = _told(7, 0x11043, attribute(3, b"h0p0\0"), nested(18, attribute(1, b"veth\0"), slave))
-    assert link.link_of(told) == link.Link(7, "h0p0", is_up=True, forwards=True)
+    mtu = attribute(4, struct.pack("=I", 1400))
+    told = _told(7, 0x11043, attribute(3, b"h0p0\0"), mtu, nested(18, attribute(1, b"veth\0"), slave))
+    assert link.link_of(told) == link.Link(7, "h0p0", is_up=True, forwards=True, mtu=1400, kind="veth")
     learning = nested(18, nested(5, attribute(1, b"\2")))
     assert link.link_of(_told(8, 0, attribute(3, b"eth0\0"), learning)) == link.Link(
         8, "eth0", is_up=False, forwards=False
@@ -58,6 +59,15 @@ def test_an_address_is_at_once_in_use() -> None:
     assert 4 not in dict(parse(address.new_address(3, ipaddress.IPv4Interface("10.0.0.0/31")).payload[8:]))
 
 
+def test_what_a_link_is_told() -> None:
+    mtu = link.set_mtu(7, 1400)
+    assert _HEAD.unpack_from(mtu.payload) == (0, 0, 7, 0, 0)
+    assert dict(parse(mtu.payload[_HEAD.size :])) == {4: struct.pack("=I", 1400)}
+    made = dict(parse(link.new_ifb("sl-ifb0", 5).payload[_HEAD.size :]))
+    assert (made[3], made[27]) == (b"sl-ifb0\0", struct.pack("=I", 5))
+    assert dict(parse(made[18])) == {1: b"ifb\0"}
+
+
 def _route(by: int, index: int, table: int = 254) -> Reply:
     head = struct.pack("=BBBBBBBBI", 2, 24, 0, 0, table, by, 0, 1, 0x10)
     fields = attribute(1, bytes([10, 0, 1, 0])) + attribute(4, struct.pack("=I", index))
@@ -77,19 +87,34 @@ def test_what_the_kernel_makes_itself_is_not_kept(other: Reply) -> None:
     assert address.kept_route(other, 3) is None
 
 
-def test_addresses_of_the_link_only_are_kept() -> None:
-    def told(index: int, scope: int) -> Reply:
-        head = struct.pack("=BBBBI", 10, 64, 0x80, scope, index)
-        return Reply(
-            20, 2, 1, head + attribute(1, bytes(16)) + attribute(6, bytes(16)) + attribute(8, bytes(4))
-        )
+def test_a_route_that_has_several_ways_is_kept() -> None:
+    hops = struct.pack("=HBBi", 16, 0, 0, 3) + attribute(5, bytes(4)) + struct.pack("=HBBi", 8, 0, 0, 5)
+    reply = Reply(24, 2, 1, struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(9, hops))
+    for index in (3, 5):
+        kept = address.kept_route(reply, index)
+        assert kept is not None
+        assert kept.by_gateway
+    assert address.kept_route(reply, 4) is None
 
-    kept = address.kept_address(told(3, 0), 3)
-    assert kept is not None
-    assert struct.unpack_from("=BBBBI", kept.request.payload) == (10, 64, 0x02, 0, 3)
-    assert set(dict(parse(kept.request.payload[8:]))) == {1}
-    assert address.kept_address(told(4, 0), 3) is None
-    assert address.kept_address(told(3, 253), 3) is None
+
+def test_a_route_of_a_maker_that_sees_to_its_own_is_not_kept() -> None:
+    assert address.kept_route(_route(213, 3), 3) is not None
+    assert address.kept_route(_route(213, 3), 3, frozenset({213})) is None
+
+
+def test_addresses_of_the_link_only_are_kept() -> None:
+    def told(index: int, flags: int) -> Reply:
+        head = struct.pack("=BBBBI", 10, 64, flags & 0xFF, 0, index)
+        more = attribute(1, bytes(16)) + attribute(6, bytes(16)) + attribute(8, struct.pack("=I", flags))
+        return Reply(20, 2, 1, head + more)
+
+    for flags, again in ((0x80, 0), (0x282, 0x202), (0xC8, 0)):  # permanent, tentative, failed: the kernel's
+        kept = address.kept_address(told(3, flags), 3)
+        assert kept is not None
+        assert struct.unpack_from("=BBBBI", kept.request.payload) == (10, 64, again & 0xFF, 0, 3)
+        fields = dict(parse(kept.request.payload[8:]))
+        assert (set(fields), fields[8]) == ({1, 6, 8}, struct.pack("=I", again))
+    assert address.kept_address(told(4, 0x80), 3) is None
 
 
 def test_cut_off_messages_are_refused() -> None:

@@ -44,6 +44,49 @@ def expression(name: str, *attributes: bytes) -> bytes:
             ),
         ),
         (
+            nftables.goto("f1"),
+            expression(
+                "immediate",
+                number(1, 0),
+                attribute(0x8002, attribute(0x8002, attribute(1, b"\xff\xff\xff\xfc") + text(2, "f1"))),
+            ),
+        ),
+        (
+            nftables.back(),
+            expression(
+                "immediate",
+                number(1, 0),
+                attribute(0x8002, attribute(0x8002, attribute(1, b"\xff\xff\xff\xfb"))),
+            ),
+        ),
+        (
+            nftables.mask(b"\x12"),
+            expression(
+                "bitwise",
+                number(1, 1),
+                number(2, 1),
+                number(3, 1),
+                attribute(0x8004, attribute(1, b"\x12")),
+                attribute(0x8005, attribute(1, b"\0")),
+            ),
+        ),
+        (
+            b"".join(nftables.count(3, nftables.SECOND)),
+            expression("numgen", number(1, 2), number(2, 3), number(3, 0), number(4, 0))
+            + expression("byteorder", number(1, 2), number(2, 2), number(3, 1), number(4, 4), number(5, 4)),
+        ),
+        (
+            b"".join(nftables.set_mark(0x51)),
+            expression("immediate", number(1, 1), attribute(0x8002, attribute(1, struct.pack("=I", 0x51))))
+            + expression("meta", number(2, 3), number(3, 1)),
+        ),
+        (
+            nftables.queue(7, bypass=True),
+            expression(
+                "queue", attribute(1, b"\0\x07"), attribute(2, b"\x00\x01"), attribute(3, b"\x00\x01")
+            ),
+        ),
+        (
             nftables.reject(nftables.ICMP, 13),
             expression("reject", number(1, 0), attribute(2, b"\x0d")),
         ),
@@ -59,6 +102,18 @@ def expression(name: str, *attributes: bytes) -> bytes:
 )
 def test_the_bytes_of_an_expression(built: bytes, expected: bytes) -> None:
     assert built == expected
+
+
+def test_the_name_of_an_expression_that_was_built() -> None:
+    assert nftables.name_of(nftables.meta(nftables.MARK)) == "meta"
+    assert nftables.name_of(nftables.goto("f1")) == "immediate"
+
+
+def test_a_rule_may_come_behind_another_and_be_sent_back() -> None:
+    plain = nftables.new_rule("t", "c", [nftables.drop()], "")
+    placed = nftables.new_rule("t", "c", [nftables.drop()], "", behind=7, echo=True)
+    assert attribute(6, bytes(7) + b"\x07") in placed.payload
+    assert placed.flags == plain.flags | 0x8
 
 
 def test_a_batch_is_framed_for_nf_tables() -> None:

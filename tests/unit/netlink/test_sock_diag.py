@@ -13,6 +13,7 @@ from services.netlink.sock_diag import (
     SOCK_DIAG,
     InetSocket,
     UnixSocket,
+    destroy,
     dump_inet,
     dump_unix,
     inet_socket,
@@ -108,3 +109,11 @@ def test_what_is_no_inet_socket(data: bytes) -> None:
 def test_what_is_no_unix_socket(data: bytes) -> None:
     with pytest.raises(MalformedError):
         unix_socket(data)
+
+
+def test_a_connection_is_named_as_the_kernel_named_it() -> None:
+    request = destroy(inet(), socket.IPPROTO_TCP)
+    assert request.payload[:4] == bytes([socket.AF_INET, socket.IPPROTO_TCP, 0, 0])
+    assert request.payload[8:] == inet()[4:52]
+    with pytest.raises(MalformedError):
+        destroy(inet()[:-1], socket.IPPROTO_TCP)
