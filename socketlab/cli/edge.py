@@ -13,9 +13,9 @@ import click
 
 from socketlab.cli.console import tell
 from socketlab.cli.group import debugging, socketlab
-from socketlab.errors import BackendError, SpecError, UsageError
+from socketlab.errors import AgentError, BackendError, SpecError, UsageError
 from socketlab.messages import say
-from socketlab.wire.errors import SocketlabError
+from socketlab.wire.errors import FaultError, SocketlabError
 
 USAGE = 2
 NOTHING_RAN = 3
@@ -61,9 +61,10 @@ def run(argv: Sequence[str]) -> int:
 
 def status_of(error: SocketlabError) -> int:
     """The exit status that an error of ours means."""
-    if isinstance(error, SpecError | UsageError):
+    if isinstance(error, SpecError | UsageError | FaultError):
         return USAGE
-    return LACKING if isinstance(error, BackendError) else NOTHING_RAN
+    is_lacking = isinstance(error, BackendError) or (isinstance(error, AgentError) and error.is_lacking)
+    return LACKING if is_lacking else NOTHING_RAN
 
 
 def usage(error: click.ClickException) -> str:

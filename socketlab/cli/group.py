@@ -5,7 +5,7 @@ Theory of operation
     command's module is imported for it. click's own words (`Usage`, `Options`) come from there too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -16,9 +16,22 @@ from socketlab.errors import SpecError
 from socketlab.messages import say
 from socketlab.wire.text import speaks_utf8, to_ascii
 
-COMMANDS = ("up", "down", "status", "exec", "shell", "doctor", "prune", "completion")
+COMMANDS = (
+    "up",
+    "down",
+    "attach",
+    "detach",
+    "status",
+    "exec",
+    "shell",
+    "fault",
+    "plan",
+    "doctor",
+    "prune",
+    "completion",
+)
 """In the order in which a new user meets them. Each stands in the module of its name."""
-_MODULES = {"exec": "socketlab.cli.exec_"}
+_HOMES = {name: f"socketlab.cli.{name}:{name}" for name in COMMANDS} | {"exec": "socketlab.cli.exec_:exec_"}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -77,34 +90,50 @@ def _debug_option() -> click.Option:
 
 
 class Command(_Words):
-    """One command; its help is the sentence `cli.<name>.help`."""
+    """One command; its help is the sentence `cli.<name>.help`, or `cli.<under>.<name>.help`."""
 
-    def __init__(self, name: str | None, **members: Any) -> None:
+    def __init__(self, name: str | None, *, under: str = "", **members: Any) -> None:
         members["context_settings"] = CONTEXT | (members.get("context_settings") or {})
         members["params"] = [*members.get("params", ()), _debug_option()]
         members.setdefault("options_metavar", say("cli.metavar.options"))
-        members["help"] = say(f"cli.{name}.help")
+        members["help"] = say(f"cli.{under}.{name}.help" if under else f"cli.{name}.help")
         super().__init__(name, **members)
 
 
 def command(name: str, **members: Any) -> Callable[[Callable[..., Any]], Command]:
-    """A decorator that makes a function the command of that name."""
+    """A decorator that makes a function the command of that name; `under`: of that group."""
     return click.command(name, cls=Command, **members)
 
 
 class LazyGroup(_Words, click.Group):
-    """Commands by name; the module of one is imported when it is called."""
+    """Commands by name; the module of one is imported when it is called.
+
+    Args:
+        name: the group's own.
+        homes: where each command is: `module:attribute`, in the order of the help.
+        members: of click's group.
+    """
+
+    def __init__(self, name: str, homes: Mapping[str, str], **members: Any) -> None:
+        members.setdefault("context_settings", CONTEXT)
+        members.setdefault("options_metavar", say("cli.metavar.options"))
+        members.setdefault("subcommand_metavar", say("cli.metavar.command"))
+        members["params"] = [*members.get("params", ()), _debug_option()]
+        super().__init__(name, no_args_is_help=False, invoke_without_command=True, **members)
+        self._homes = homes
+        self._sentences = "cli" if name == "socketlab" else f"cli.{name}"
+        self.callback = _bare
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Their names."""
-        return list(COMMANDS)
+        return list(self._homes)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
         """One of them; None: there is no such."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._homes:
             return None
-        module = import_module(_MODULES.get(cmd_name, f"socketlab.cli.{cmd_name}"))
-        found: click.Command = getattr(module, cmd_name if cmd_name != "exec" else "exec_")
+        module, _, attribute = self._homes[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
         return found
 
     def resolve_command(
@@ -115,42 +144,21 @@ class LazyGroup(_Words, click.Group):
         Raises:
             SpecError: there is none of that name.
         """
-        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
-            raise SpecError("cli.no-command", seen=ascii(args[0])[1:-1][:60], expected=", ".join(COMMANDS))
+        if args and args[0] not in self._homes and not ctx.resilient_parsing:
+            expected = ", ".join(self._homes)
+            raise SpecError("cli.no-command", seen=ascii(args[0])[1:-1][:60], expected=expected)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """A line for each, from the catalogue."""
         with formatter.section(say("cli.commands")):
-            formatter.write_dl([(name, say(f"cli.{name}.short")) for name in COMMANDS])
+            formatter.write_dl([(name, say(f"{self._sentences}.{name}.short")) for name in self._homes])
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
     if value and not ctx.resilient_parsing:
         click.echo(f"socketlab {__version__}")
         ctx.exit()
-
-
-socketlab = LazyGroup(
-    "socketlab",
-    help=say("cli.help"),
-    context_settings=CONTEXT,
-    no_args_is_help=False,
-    invoke_without_command=True,
-    options_metavar=say("cli.metavar.options"),
-    subcommand_metavar=say("cli.metavar.command"),
-    params=[
-        click.Option(
-            ["--version"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=_version,
-            help=say("cli.option.version"),
-        ),
-        _debug_option(),
-    ],
-)
 
 
 @click.pass_context
@@ -160,4 +168,29 @@ def _bare(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-socketlab.callback = _bare
+def group(name: str, **homes: str) -> LazyGroup:
+    """A command of commands; its help is the sentence `cli.<name>.help`.
+
+    Args:
+        name: its name.
+        **homes: where each of its commands is: `module:attribute`, within this package.
+    """
+    full = {each: f"socketlab.cli.{home}" for each, home in homes.items()}
+    return LazyGroup(name, full, help=say(f"cli.{name}.help"))
+
+
+socketlab = LazyGroup(
+    "socketlab",
+    _HOMES,
+    help=say("cli.help"),
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            help=say("cli.option.version"),
+        ),
+    ],
+)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from socketlab.holder.client import HeldMachines, HeldStream
+from socketlab.holder.protocol import FaultAbout, FaultAsk, unplain
 from socketlab.hosts.backend import HostState
 from socketlab.messages import say
 from socketlab.sockets import Actor
 from socketlab.wire.errors import SocketlabError, WireError
-from socketlab.wire.fault import Fault, Reject, Route
 from socketlab.wire.lease import Lease
 from socketlab.wire.lines import Limits, LineBuffer
 from socketlab.wire.message import Failure, Leases, List, decode, encode
@@ -36,7 +36,8 @@ class Found:
         offset_ms: of its monotonic clock to ours.
         offset_error_ms: how far that may be wrong.
         sockets: as the actor's `sockets` gives them; None: not known.
-        faults: in force; None: not known.
+        faults: in force, but those of the lab's holder; None: not known.
+        held: in force, by the lab's holder.
         problem: why something is not known.
     """
 
@@ -46,6 +47,7 @@ class Found:
     offset_error_ms: float | None = None
     sockets: list[dict[str, Any]] | None = None
     faults: list[Lease] | None = None
+    held: tuple[FaultAbout, ...] = ()
     problem: str | None = None
 
 
@@ -73,7 +75,19 @@ def inspect(machines: HeldMachines, *, seconds: float = HOST_SECONDS) -> dict[st
         waiting.discard(host)
     for host in waiting:
         found[host].problem = say("cli.status.silent", seconds=f"{seconds:g}")
+    _add_held(machines, found)
     return found
+
+
+def _add_held(machines: HeldMachines, found: dict[str, Found]) -> None:
+    """The faults that the lab's holder holds; agents know them, too, by other ids."""
+    told = machines.fault(FaultAsk(op="list"))
+    held = [unplain(FaultAbout, each) for each in told["leases"]]
+    for host, each in found.items():
+        each.held = tuple(lease for lease in held if host in lease.hosts)
+        parts = told["parts"].get(host, ())
+        if each.faults is not None:
+            each.faults = [lease for lease in each.faults if lease.id not in parts]
 
 
 def _ask(machines: HeldMachines, host: str, done: "queue.SimpleQueue[tuple[str, Found]]") -> None:
@@ -120,18 +134,3 @@ def leases(stream: HeldStream, seconds: float = HOST_SECONDS) -> list[Lease]:
     finally:
         stream.close()
     raise WireError("wire-message", expected="leases", seen="the end")
-
-
-def words(fault: Fault) -> str:
-    """A fault as `socketlab-fault add` takes it: `drop --peer client --port 7000 --proto tcp`."""
-    if isinstance(fault, Route):
-        return f"route {fault.type} {fault.to}"
-    match = fault.match
-    options = {
-        "--peer": match.peer,
-        "--port": match.port,
-        "--proto": match.proto,
-        "--direction": None if match.direction == "in" else match.direction,
-    }
-    what = ("reject", fault.answer) if isinstance(fault, Reject) else ("drop",)
-    return " ".join((*what, *(f"{name} {value}" for name, value in options.items() if value is not None)))

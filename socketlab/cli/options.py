@@ -60,6 +60,13 @@ def lab_argument() -> Decorator:
     return click.argument("name", required=False, shell_complete=lab_names, metavar=say("cli.metavar.name"))
 
 
+def lab_option() -> Decorator:
+    """`--lab NAME`: a running lab; may be left out when only one runs."""
+    return click.option(
+        "--lab", shell_complete=lab_names, metavar=say("cli.metavar.lab"), help=say("cli.option.lab")
+    )
+
+
 def json_option() -> Decorator:
     """`--json`: data for programs on stdout."""
     return click.option("--json", "as_json", is_flag=True, help=say("cli.option.json"))

@@ -1,6 +1,6 @@
 """`socketlab status`: the labs that run, and how each host is."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from socketlab.cli.console import put, put_json, put_table, tell
 from socketlab.cli.group import command
@@ -48,7 +48,6 @@ def status(*, name: str | None, as_json: bool) -> None:
 
 
 def _as_json(about: Any, found: dict[str, Any]) -> dict[str, Any]:
-    from socketlab.cli.inspection import words  # noqa: PLC0415 - a lab's modules, only when needed
     from socketlab.cli.tables import lab_as_json  # noqa: PLC0415
 
     lab = lab_as_json(about)
@@ -64,13 +63,13 @@ def _as_json(about: Any, found: dict[str, Any]) -> dict[str, Any]:
             if each.faults is None
             else [
                 {
-                    "id": lease.id,
-                    "fault": words(lease.fault),
-                    "holder": lease.holder,
-                    "bitten": lease.bitten,
-                    "seconds_left": lease.seconds_left,
+                    "id": fault.id,
+                    "fault": fault.words,
+                    "holder": fault.holder,
+                    "bitten": fault.bitten,
+                    "seconds_left": fault.seconds_left,
                 }
-                for lease in each.faults
+                for fault in _faults(each)
             ],
             "problem": each.problem,
         }
@@ -78,8 +77,6 @@ def _as_json(about: Any, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _put_hosts(about: Any, found: dict[str, Any]) -> None:
-    from socketlab.cli.inspection import words  # noqa: PLC0415 - a lab's modules, only when needed
-
     put(about.why)
     put("")
     heads = [
@@ -121,9 +118,9 @@ def _put_hosts(about: Any, found: dict[str, Any]) -> None:
     else:
         put(say("cli.status.no-sockets"))
     faults = [
-        (host, lease.id, words(lease.fault), "-" if lease.bitten is None else str(lease.bitten), _left(lease))
+        (host, fault.id, fault.words, "-" if fault.bitten is None else str(fault.bitten), _left(fault))
         for host in found
-        for lease in found[host].faults or ()
+        for fault in _faults(found[host])
     ]
     if faults:
         put("")
@@ -132,10 +129,31 @@ def _put_hosts(about: Any, found: dict[str, Any]) -> None:
         put(say("cli.status.no-faults"))
 
 
-def _left(lease: Any) -> str:
-    if lease.holder == "standing":
+class _Fault(NamedTuple):
+    """A fault on a host: held by the lab's holder, under its id, or by somebody else, under the agent's."""
+
+    id: str
+    words: str
+    holder: str
+    bitten: int | None
+    seconds_left: float | None
+
+
+def _faults(host: Any) -> list[_Fault]:
+    from socketlab.wire.words import words  # noqa: PLC0415 - a lab's modules, only when needed
+
+    held = [_Fault(each.id, each.fault, "lab", each.bitten, each.seconds_left) for each in host.held]
+    others = [
+        _Fault(each.id, words(each.fault), each.holder, each.bitten, each.seconds_left)
+        for each in host.faults or ()
+    ]
+    return held + others
+
+
+def _left(fault: _Fault) -> str:
+    if fault.holder == "standing":
         return say("cli.status.standing")
-    return say("cli.status.until-healed") if lease.seconds_left is None else f"{lease.seconds_left:.1f} s"
+    return say("cli.status.until-healed") if fault.seconds_left is None else f"{fault.seconds_left:.1f} s"
 
 
 def _socket(each: dict[str, Any]) -> tuple[str, ...]:

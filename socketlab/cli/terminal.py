@@ -39,3 +39,20 @@ def raw(*, wanted: bool) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def by_key() -> Iterator[None]:
+    """Have each key at once and unseen, for the length of a block; Ctrl-C is a key, too."""
+    import termios  # noqa: PLC0415 - no such module on Windows, where this package is imported too
+    import tty  # noqa: PLC0415 - the same
+
+    before = termios.tcgetattr(0)
+    try:
+        tty.setcbreak(0)
+        now = termios.tcgetattr(0)
+        now[3] &= ~termios.ISIG
+        termios.tcsetattr(0, termios.TCSADRAIN, now)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)

@@ -26,9 +26,15 @@ class _Holder:
 class AttachedLab(Lab):
     """A lab held by another process. Closing it closes what was opened here, and leaves the lab alone."""
 
+    owns_hosts = False
+
     def __init__(self, machines: HeldMachines) -> None:
         super().__init__(as_spec(machines.plan), _Holder(machines))
         self._about = machines.about
+
+    @staticmethod
+    def _check(spec: LabSpec) -> None:
+        """It is there already."""
 
     @property
     def why(self) -> str:
@@ -39,7 +45,7 @@ class AttachedLab(Lab):
         """Reach it. Actors are made when they are first needed; what the lab runs itself runs already."""
         self._machines = machines = self._choice.backend.open(self.spec)
         for plan in machines.plan.hosts:
-            self._hosts[plan.name] = Host(plan, machines, self._events)
+            self._hosts[plan.name] = Host(plan, machines, self._events, self._faulting)
         return self
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from socketlab.errors import BackendError, EndedError, SpecError
-from socketlab.holder.protocol import ANSWER, About, Ask, about, read_answer, write_ask
+from socketlab.holder.protocol import ANSWER, About, Ask, FaultAsk, about, read_answer, write_ask
 from socketlab.holder.runtime import Seat, seats
 from socketlab.holder.server import peer
 from socketlab.hosts.backend import Action, HostState
@@ -24,6 +24,8 @@ from socketlab.wire.lines import LineBuffer
 
 ANSWER_SECONDS = 60.0
 """For what a host or an engine may take its time for."""
+FAULT_SECONDS = 120.0
+"""For a fault that is proven on every pair of a large lab."""
 DOWN_SECONDS = 180.0
 """For a large lab on an engine."""
 _CHUNK = 256 * 1024
@@ -164,6 +166,18 @@ class HeldMachines:
     def states(self) -> dict[str, HostState]:
         """How each host stands, asked now."""
         return {host: state for host, state in self._ask(Ask(ask="states")).items()}  # noqa: C416 - typed anew
+
+    def fault(self, ask: FaultAsk) -> dict[str, Any]:
+        """Whatever is asked about the lab's faults.
+
+        Raises:
+            SocketlabError: why it could not be.
+        """
+        return self._ask(Ask(ask="fault", fault=ask), FAULT_SECONDS)
+
+    def watch(self, lease: str | None = None) -> HeldStream:
+        """What changes in the lab's faults, as lines; the first says how it is now."""
+        return self._stream(Ask(ask="fault", fault=FaultAsk(op="watch", lease=lease)))
 
     def close(self) -> None:
         """Leave the holder; its lab stays."""

@@ -3,15 +3,19 @@
 import dataclasses
 import os
 import time
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from socketlab.errors import HostError
 from socketlab.holder.job import NAME, Job
-from socketlab.holder.protocol import About, plain
+from socketlab.holder.protocol import About, FaultAsk, plain
 from socketlab.hosts import file
 from socketlab.hosts.backend import HostState, Machines, Stream
 from socketlab.hosts.lab import Lab
 from socketlab.hosts.spec import HostSpec, LabSpec
+
+if TYPE_CHECKING:
+    from socketlab.holder.faults import HeldFaults
 
 
 class HolderLab(Lab):
@@ -23,12 +27,16 @@ class HolderLab(Lab):
         return self._open_machines()
 
 
-def make(job: Job) -> HolderLab:
+def make(job: Job) -> Lab:
     """The lab that a job asks for, not open yet.
 
     Raises:
         SpecError: it makes no sense, or its file does not.
     """
+    if job.project is not None:
+        from socketlab.hosts.docker.adopted_lab import AdoptedLab  # noqa: PLC0415 - who has no engine needs none
+
+        return AdoptedLab(job.project, job.name, job.services)
     if job.file is not None:
         found = file.read(job.file)
         spec = found.spec if job.name is None else dataclasses.replace(found.spec, name=job.name)
@@ -46,7 +54,7 @@ class Holding:
         seconds: how long it is held from now on; None: without end.
     """
 
-    def __init__(self, lab: HolderLab, seconds: float | None) -> None:
+    def __init__(self, lab: Lab, seconds: float | None) -> None:
         self._lab = lab
         self._since = time.time()
         self._agents: set[str] = set()
@@ -104,6 +112,20 @@ class Holding:
         """Set its link down, or up."""
         one = self._lab[self._known(host)]
         (one.link_up if up else one.link_down)(network)
+
+    def fault(self, ask: FaultAsk) -> dict[str, Any]:
+        """Whatever is asked about its faults."""
+        return self._faults.do(ask)
+
+    def watch(self, lease: str | None) -> Stream:
+        """What changes in its faults, as lines."""
+        return self._faults.watch(lease)
+
+    @cached_property
+    def _faults(self) -> "HeldFaults":
+        from socketlab.holder.faults import HeldFaults  # noqa: PLC0415 - a lab without faults pays for none
+
+        return HeldFaults(self._lab)
 
     def _known(self, host: str) -> str:
         if host not in self._lab.hosts:

@@ -26,6 +26,8 @@ class Job:
         ipv6: whether networks are dual stack.
         offload: leave TSO, GSO and GRO on.
         seconds: close it after that long; None: never.
+        project: a foreign compose project whose services are the hosts; None: hosts are made.
+        services: of that project, only these; empty: all.
     """
 
     name: str | None = None
@@ -35,6 +37,8 @@ class Job:
     ipv6: bool = True
     offload: bool = False
     seconds: float | None = None
+    project: str | None = None
+    services: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.name is not None:
@@ -50,7 +54,8 @@ def write(job: Job) -> bytes:
         SpecError: it is longer than a line may be.
     """
     try:
-        return render(dataclasses.asdict(job) | {"hosts": list(job.hosts)}, LINE)
+        lists = {"hosts": list(job.hosts), "services": list(job.services)}
+        return render(dataclasses.asdict(job) | lists, LINE)
     except WireError as error:
         raise SpecError("holder.job", seen=str(error)) from error
 

@@ -8,6 +8,8 @@ Theory of operation
         {"v": 1, "failure": {"kind": "HostError", "code": "...", "details": {...}}}
 
     After the answer to `actor` or `agent` the connection is the stream to that program: no line follows.
+    `fault` carries what it is about in `fault`; after the answer to its `watch` the connection brings a line
+    `{"v": 1, "answer": {"leases": ..., "log": ..., "held": ...}}` whenever one of these changes.
     A failure is a class of `socketlab.errors`, a code and details, so whoever asked says it in their own
     language.
 """
@@ -21,17 +23,20 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from socketlab import errors
 from socketlab.hosts.plan import LabPlan
-from socketlab.wire.errors import SocketlabError, WireError
+from socketlab.wire.errors import FaultError, SocketlabError, WireError, WordsError
+from socketlab.wire.lease import Step
 from socketlab.wire.lines import Limits, parse, render
-from socketlab.wire.schema import from_plain
+from socketlab.wire.schema import from_plain, to_plain
 
 VERSION = 1
-REQUEST = Limits(line=4096, depth=4, items=32)
+REQUEST = Limits(line=16 * 1024, depth=4, items=64)
+"""Room for the words of a fault that looks for bytes."""
 ANSWER = Limits(line=4 * 1024 * 1024, depth=16, items=8192)
 """Room for the plan of a lab with some thousand hosts."""
 
-What: TypeAlias = Literal["about", "states", "actor", "agent", "act", "plug", "link", "down"]
+What: TypeAlias = Literal["about", "states", "actor", "agent", "act", "plug", "link", "fault", "down"]
 Action: TypeAlias = Literal["pause", "resume", "kill", "stop", "start", ""]
+FaultOp: TypeAlias = Literal["add", "list", "heal", "log", "held", "step", "kinds", "watch"]
 T = TypeVar("T")
 
 _CLASSES: dict[str, type[SocketlabError]] = {
@@ -43,8 +48,93 @@ _CLASSES: dict[str, type[SocketlabError]] = {
         errors.EndedError,
         errors.CallError,
         errors.UsageError,
+        errors.FaultsError,
+        errors.AgentError,
+        errors.NotProvenError,
+        WireError,
+        FaultError,
+        WordsError,
     )
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultAsk:
+    """A request about a lab's faults.
+
+    Args:
+        op: what is to be done.
+        words: of `add`: the fault's.
+        host: of `add`: on which, none for a fault of the lab; of `list`, `heal`, `kinds`: only of this one.
+        seconds: of `add`: heal it after that long; None: hold it until it is healed.
+        verify: of `add`: prove that it bites.
+        lease: of `heal`, `log`, `held` and `step`: which; None: all.
+        packet: of `step`: the number of a held packet.
+        step: of `step`: what becomes of it.
+        after: of `log`: only entries with a higher number.
+        most: of `log`: so many at most, the newest.
+    """
+
+    op: FaultOp
+    words: tuple[str, ...] = ()
+    host: str | None = None
+    seconds: float | None = None
+    verify: bool = False
+    lease: str | None = None
+    packet: int = 0
+    step: Step = "release"
+    after: int = 0
+    most: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultAbout:
+    """A fault that a holder holds.
+
+    Args:
+        id: its name in the lab.
+        fault: its words.
+        hosts: that it is on.
+        seconds_left: until it is healed; None: no limit.
+        bitten: packets it has bitten; None: nobody counts them.
+        seen: packets that its match takes; None: nobody counts them.
+        overflow: packets that were lost beside its purpose.
+        by: the mechanisms; none for what no agent does.
+        trouble: why a part of it is not in force now; None: all of it is.
+    """
+
+    id: str
+    fault: str
+    hosts: tuple[str, ...]
+    seconds_left: float | None = None
+    bitten: int | None = None
+    seen: int | None = None
+    overflow: int = 0
+    by: tuple[str, ...] = ()
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldAbout:
+    """A packet that waits for a word.
+
+    Args:
+        host: where.
+        lease: the fault that holds it, as the lab names it.
+        number: its name in `step`, unique on its host.
+        at_ns: when it came, nanoseconds of the host's monotonic clock.
+        flow: `tcp 10.0.0.2:4711 > 10.0.0.1:7000`.
+        summary: `[S] seq 17 length 0`.
+        length: bytes, IP header included.
+    """
+
+    host: str
+    lease: str
+    number: int
+    at_ns: int
+    flow: str
+    summary: str
+    length: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +147,7 @@ class Ask:
         action: of `act`.
         network: of `plug` and `link`.
         on: of `plug` and `link`: whether it is to be connected, or up.
+        fault: of `fault`: what about it.
     """
 
     ask: What
@@ -64,6 +155,7 @@ class Ask:
     action: Action = ""
     network: str = ""
     on: bool = True
+    fault: FaultAsk | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +185,7 @@ class About:
 
 def write_ask(ask: Ask) -> bytes:
     """A request as a line."""
-    return render({"v": VERSION, **dataclasses.asdict(ask)}, REQUEST)
+    return render({"v": VERSION, **to_plain(ask)}, REQUEST)
 
 
 def read_ask(line: bytes) -> Ask:
@@ -125,7 +217,9 @@ def write_failure(error: SocketlabError) -> bytes:
 
 def failure(error: SocketlabError) -> dict[str, Any]:
     """An error as plain values."""
-    kind = next((name for name, cls in _CLASSES.items() if isinstance(error, cls)), "EndedError")
+    found = [name for name, cls in _CLASSES.items() if isinstance(error, cls)]
+    # The nearest one: a class that descends from another stands behind it.
+    kind = found[-1] if found else "EndedError"
     return {"kind": kind, "code": error.code, "details": dict(error.details)}
 
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from socketlab.errors import EndedError, HostError
-from socketlab.holder.protocol import REQUEST, Ask, read_ask, write_answer, write_failure
+from socketlab.holder.protocol import REQUEST, Ask, FaultAsk, read_ask, write_answer, write_failure
 from socketlab.hosts.backend import HostState, Stream
 from socketlab.wire.errors import SocketlabError, WireError
 from socketlab.wire.lines import LineBuffer
@@ -56,6 +56,12 @@ class Held(Protocol):
 
     def link(self, host: str, network: str, *, up: bool) -> None:
         """Set its link down, or up."""
+
+    def fault(self, ask: FaultAsk) -> dict[str, Any]:
+        """Whatever is asked about the lab's faults, but `watch`."""
+
+    def watch(self, lease: str | None) -> Stream:
+        """What changes in the lab's faults, as lines."""
 
 
 class Peer(NamedTuple):
@@ -181,7 +187,7 @@ class Server:
             connection.settimeout(_SEND_SECONDS)
             for line in lines.feed(data):
                 ask = read_ask(line)
-                if ask.ask in {"actor", "agent"}:
+                if ask.ask in {"actor", "agent"} or _is_watch(ask):
                     self._become_stream(connection, ask)
                     return
                 if ask.ask == "down":
@@ -216,11 +222,19 @@ class Server:
                 self._held.plug(ask.host, ask.network, connected=ask.on)
             case "link":
                 self._held.link(ask.host, ask.network, up=ask.on)
+            case "fault":
+                return self._held.fault(ask.fault or FaultAsk(op="list"))
         return {}
+
+    def _stream(self, ask: Ask) -> Stream:
+        """What a client of such a request is connected to from then on."""
+        if ask.fault is not None and _is_watch(ask):
+            return self._held.watch(ask.fault.lease)
+        return self._held.actor(ask.host) if ask.ask == "actor" else self._held.agent(ask.host)
 
     def _become_stream(self, connection: socket.socket, ask: Ask) -> None:
         try:
-            stream = self._held.actor(ask.host) if ask.ask == "actor" else self._held.agent(ask.host)
+            stream = self._stream(ask)
         except SocketlabError as error:
             connection.sendall(write_failure(error))
             return
@@ -230,6 +244,10 @@ class Server:
             relay(connection, stream)
         finally:
             stream.close()
+
+
+def _is_watch(ask: Ask) -> bool:
+    return ask.ask == "fault" and ask.fault is not None and ask.fault.op == "watch"
 
 
 def relay(connection: socket.socket, stream: Stream) -> None:

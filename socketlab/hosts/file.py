@@ -71,7 +71,21 @@ def parse(name: str, data: bytes) -> LabFile:
         SpecError: as of `read`.
     """
     found = located.read(name, data, schema())
-    value = found.value
+    return meaning(name, found.value, found)
+
+
+def meaning(name: str, value: Mapping[str, Any], found: located.Located, within: str = "") -> LabFile:
+    """The lab that values mean which the schema has passed.
+
+    Args:
+        name: of the file, as of `parse`.
+        value: the lab.
+        found: the file that it stands in.
+        within: the key in that file that it stands under; empty: it is all of it.
+
+    Raises:
+        SpecError: as of `read`.
+    """
     hosts = list(_named(value["hosts"]))
     networks = list(_named(value.get("networks", ())))
     known = [network for network, _ in networks] or [DEFAULT_NETWORK]
@@ -86,7 +100,7 @@ def parse(name: str, data: bytes) -> LabFile:
     try:
         check(spec)
     except SpecError as error:
-        place = found.at(_written(error.details.get("where", ""), found))
+        place = found.at(_written(error.details.get("where", ""), found, within))
         at = f"{name}:{place.line}:{place.column}"
         raise SpecError("file.meaning", at=at, why=error) from error
     return LabFile(
@@ -107,9 +121,11 @@ def _named(value: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, dict
         yield from ((name, {}) for name in value)
 
 
-def _written(where: str, found: located.Located) -> str:
+def _written(where: str, found: located.Located, within: str) -> str:
     """The key that was written for a value: an address may stand at the host itself."""
-    short = _OF_A_PLUG.sub(r"\1", where)
+    above = f"{within}." if within else ""
+    short = above + _OF_A_PLUG.sub(r"\1", where)
+    where = above + where
     return short if where not in found.places and short in found.places else where
 
 

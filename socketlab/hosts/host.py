@@ -11,6 +11,7 @@ from socketlab.hosts import names, running, serving
 from socketlab.hosts.actions import Actions
 from socketlab.hosts.backend import HostState, Machines, Stream
 from socketlab.hosts.events import Events
+from socketlab.hosts.faulting import Faulting, HostFaults
 from socketlab.hosts.functions import Functions
 from socketlab.hosts.plan import HostPlan
 from socketlab.hosts.programs import Argument, Completed, Program, start
@@ -58,12 +59,14 @@ class Host(Functions, Actions):
         plan: what it is.
         machines: the lab in its backend's hands.
         events: of the lab.
+        faulting: of the lab.
     """
 
-    def __init__(self, plan: HostPlan, machines: Machines, events: Events) -> None:
+    def __init__(self, plan: HostPlan, machines: Machines, events: Events, faulting: Faulting) -> None:
         self.plan = plan
         self._machines = machines
         self._events = events
+        self._faulting = faulting
         self._lock = threading.Lock()
         self._actor: Actor | None = None
         self._stream: _Told | None = None
@@ -125,6 +128,18 @@ class Host(Functions, Actions):
         """What to add to a time of this machine's monotonic clock to have that of the host's."""
         return self.actor.offset_ns
 
+    @property
+    def last_clock_offset_ns(self) -> int:
+        """`clock_offset_ns` as far as it is known: no actor is made, and nothing asked, for it."""
+        actor = self._actor
+        return actor.known_offset_ns if actor else 0
+
+    @property
+    def faults(self) -> HostFaults:
+        """What is wrong with its network: `host.faults.apply(drop(peer=client, port=7000))`."""
+        self._refuse_if_closed()
+        return self._faulting.of_lab().on(self.name)
+
     def _happened(self, happened: HostEvent) -> None:
         if happened.name not in _OUR_OWN:
             self._events.add(happened)
@@ -142,6 +157,7 @@ class Host(Functions, Actions):
 
     def _leave_actor(self, reason: LabError) -> None:
         """The host is gone, and with it all that was open on it: say why to whoever uses it next."""
+        self._faulting.gone(self.name)
         with self._lock:
             actor, self._actor = self._actor, None
             stream, self._stream = self._stream, None
@@ -153,6 +169,7 @@ class Host(Functions, Actions):
 
     def _booted(self) -> None:
         self.serve_names()
+        self._faulting.back(self.name)
 
     def serve_names(self) -> None:
         """Start the lab's name server, if this is its host; returns when it answers.

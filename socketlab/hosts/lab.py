@@ -21,6 +21,7 @@ from socketlab.errors import CallError, EndedError, HostError, LabError, SpecErr
 from socketlab.hosts import auto, selecting
 from socketlab.hosts.backend import Backend, Machines
 from socketlab.hosts.events import Events
+from socketlab.hosts.faulting import Faulting, LabFaults
 from socketlab.hosts.host import Host
 from socketlab.hosts.plan import LabPlan
 from socketlab.hosts.resolve import check
@@ -44,13 +45,16 @@ class Lab:
         SpecError: it makes no sense.
     """
 
+    owns_hosts = True
+    """Whether its hosts go when it is closed."""
+
     def __init__(
         self,
         spec: LabSpec,
         backend: str | Backend = "auto",
         services: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
     ) -> None:
-        check(spec)
+        self._check(spec)
         self.spec = spec
         self._asked = backend
         self._services = services
@@ -58,7 +62,13 @@ class Lab:
         self._hosts: dict[str, Host] = {}
         self._chosen: auto.Chosen | None = None
         self._events = Events()
+        self._faulting = Faulting(self)
         self._closed = False
+
+    @staticmethod
+    def _check(spec: LabSpec) -> None:
+        """Refuse a lab that makes no sense; one that somebody else has made already is as it is."""
+        check(spec)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], backend: str | Backend | None = None) -> "Lab":
@@ -112,6 +122,16 @@ class Lab:
         """Its hosts, by name."""
         self._open_machines()
         return MappingProxyType(self._hosts)
+
+    @property
+    def faults(self) -> LabFaults:
+        """What is wrong with it: `lab.faults.apply(partition([a], [b, c]))`; of one host: `host.faults`."""
+        self._open_machines()
+        return self._faulting.of_lab()
+
+    def tell(self, happened: HostEvent) -> None:
+        """Add what has happened on a host to its events, and tell who has subscribed."""
+        self._events.add(happened)
 
     @property
     def events(self) -> deque[HostEvent]:
@@ -196,7 +216,7 @@ class Lab:
         self._machines = self._choice.backend.open(self.spec)
         try:
             for plan in self._machines.plan.hosts:
-                self._hosts[plan.name] = Host(plan, self._machines, self._events)
+                self._hosts[plan.name] = Host(plan, self._machines, self._events, self._faulting)
             _at_once([lambda host=host: host.actor for host in self._hosts.values()])  # type: ignore[misc]
             for host in self._hosts.values():
                 host.serve_names()
@@ -224,6 +244,7 @@ class Lab:
         reason = EndedError("lab.closed", lab=self.name)
         found: list[CallError] = []
         try:
+            self._faulting.close()
             for host in self._hosts.values():
                 try:
                     host.close(reason)

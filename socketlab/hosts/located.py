@@ -12,7 +12,7 @@ Theory of operation
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -181,7 +181,7 @@ class _Walk:
         options = [self._followed(each) for each in schema.get("oneOf", [schema])]
         kind = _TAGS.get(node.tag)
         for option in options:
-            if option["type"] == kind:
+            if option["type"] == kind or (option["type"], kind) == ("number", "integer"):
                 return option
         where = self._where(node, path)
         if kind is None:
@@ -197,7 +197,7 @@ class _Walk:
         rest = schema.get("additionalProperties", {})
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self._key(key_node, path)
+            key = self._key(key_node, path, properties)
             below = f"{path}.{key}" if path else key
             if key in found:
                 first = self.places[below]
@@ -213,8 +213,10 @@ class _Walk:
             raise SpecError("file.nothing", **self._where(node, path))
         return found
 
-    def _key(self, node: yaml.Node, path: str) -> str:
-        if not isinstance(node, yaml.ScalarNode) or _TAGS.get(node.tag) != "string":
+    def _key(self, node: yaml.Node, path: str, known: Collection[str]) -> str:
+        is_name = isinstance(node, yaml.ScalarNode) and _TAGS.get(node.tag) == "string"
+        # YAML 1.1 takes a bare `on` for true. Where the schema has a key of that spelling, it is that key.
+        if not is_name and not (isinstance(node, yaml.ScalarNode) and node.value in known):
             seen = node.value if isinstance(node, yaml.ScalarNode) else node.tag
             raise SpecError("file.key", **self._where(node, path), seen=ascii(seen)[:60])
         return str(node.value)

@@ -28,5 +28,12 @@ def start(calls: Calls, host: str, records: Sequence[Record], addresses: Sequenc
     """
     plain = [[each.name, each.kind, each.value] for each in records]
     path = calls.call("put", "names.json", json.dumps(plain).encode(), _MODE)
-    argv = ["python3", "-m", "services.names", path, *(f"--address={address}" for address in addresses)]
+    argv = [
+        "python3",
+        "-m",
+        "services.names",
+        path,
+        "--control",
+        *(f"--address={address}" for address in addresses),
+    ]
     return start_ready(calls, host, argv, _READY, _SECONDS, stdin=False)

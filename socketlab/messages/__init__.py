@@ -11,3 +11,13 @@ from socketlab.wire.text import Catalogue
 
 SENTENCES = Catalogue(*WIRE_SENTENCES.folders, Path(__file__).parent)
 say = SENTENCES.say
+
+
+def _of_hosts() -> Path:
+    """Where the sentences are that programs on hosts say: an agent's error has its own there."""
+    package = Path(__file__).parents[1]
+    beside = package.parent / "services" / "messages"
+    return beside if (beside / "en.toml").is_file() else package / "data" / "services" / "messages"
+
+
+OF_AGENTS = Catalogue(*WIRE_SENTENCES.folders, _of_hosts(), Path(__file__).parent)

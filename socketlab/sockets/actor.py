@@ -138,6 +138,11 @@ class Actor:
         return self._clocks()[0]
 
     @property
+    def known_offset_ns(self) -> int:
+        """`offset_ns` if somebody has looked at it, else 0."""
+        return 0 if self._offset is None else self._offset[0]
+
+    @property
     def offset_error_ns(self) -> int:
         """How wrong `offset_ns` may be, nanoseconds: half of the quickest round trip."""
         return self._clocks()[1]

@@ -77,6 +77,7 @@ def labs(labels: dict[str, str], worker: int) -> Iterator[Labs]:
 
 def _is_as_it_was(shared: Lab) -> None:
     gc.collect()  # an exception that was looked at holds the frame, and what the test had in it
+    assert shared.faults.list() == ()
     for host in shared.hosts.values():
         assert host.state == "running"
         about = host.actor.about()

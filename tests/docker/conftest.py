@@ -9,6 +9,8 @@ import docker
 import pytest
 
 from socketlab.hosts.docker import probe
+from socketlab.hosts.docker.endpoint import find
+from socketlab.hosts.docker.engine import Engine
 from tests.docker.lab import VERSION, Host, Lab
 
 IMAGES = [f"socketlab/{role}:{VERSION}" for role in ("server", "client", "agent")]
@@ -31,6 +33,14 @@ def engine() -> None:
         missing = [image for image in IMAGES if not client.images.list(name=image)]
     if missing:
         pytest.skip(f"images missing: {', '.join(missing)}; ./scripts/test builds them")
+
+
+@pytest.fixture
+def engine_here(engine: None) -> Iterator[Engine]:  # noqa: ARG001
+    """The engine itself."""
+    one = Engine(find())
+    yield one
+    one.close()
 
 
 @dataclass(frozen=True)

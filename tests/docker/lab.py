@@ -21,7 +21,7 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 import docker.errors
 import pytest
-from docker.types import EndpointConfig, IPAMConfig, IPAMPool
+from docker.types import EndpointConfig, IPAMConfig, IPAMPool, Mount
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import ExecWaitStrategy
@@ -97,6 +97,8 @@ class Host:
 
 
 ONCE = ("python3", "-m", "services.client", "once", "--json")
+JOURNAL = "/var/lib/socketlab"
+AGENT = ("python3", "-m", "services.agent", "--journal-dir", JOURNAL)
 
 
 def run(container: DockerContainer, *command: str) -> tuple[int, str, str]:
@@ -229,9 +231,10 @@ class Lab:
         target = host.container.get_wrapped_container().id
         agent = (
             DockerContainer(f"socketlab/agent:{VERSION}")
-            .with_command(["python3", "-m", "services.agent", *(f"--standing={fault}" for fault in standing)])
+            .with_command([*AGENT, *(f"--standing={fault}" for fault in standing)])
             .with_tmpfs_mount("/run")
             .with_kwargs(
+                mounts=[Mount(JOURNAL, None, type="volume")],
                 **HARDENED,
                 cap_add=["NET_ADMIN", "NET_RAW"],
                 labels=self.labels,

@@ -18,6 +18,7 @@ import docker
 import pytest
 
 from socketlab.wire import Happened, decode
+from tests.docker.foreign import state_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
@@ -256,6 +257,94 @@ def test_a_fault_by_hand_is_seen_by_the_heartbeat(lab: Project) -> None:
         assert "--port 7000" not in listed
         assert "drop --port 7005 --proto tcp" in listed, "heal --all leaves the standing ones"
     finally:
+        logs.end(signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A fault as an instructor types it, and what the heartbeat then shows.
+
+    Args:
+        words: after `socketlab-fault add`.
+        target: of the heartbeat, that notices.
+        shows: how its line says it; empty: the beats go on as before.
+        at: whose agent.
+    """
+
+    words: str
+    target: str = "tcp"
+    shows: str = ""
+    at: str = "server-agent"
+
+    @property
+    def mark(self) -> Any:
+        """Some are tried each time, all with --full; named by their words."""
+        often = {"reject tcp-reset", "delay", "slow-handshake", "neighbour"}
+        is_often = any(self.words.startswith(each) for each in often)
+        return pytest.param(self, marks=() if is_often else pytest.mark.full, id=self.words)
+
+
+TCP, UDP = "--port 7000 --proto tcp", "--port 7000 --proto udp"
+NO_SYN, SILENT, UNANSWERED = (
+    "timed out (no answer to SYN)",
+    "timed out (connected, no answer)",
+    "timed out (no answer)",
+)
+BY_HAND = [
+    ByHand(f"drop {UDP}", "udp", UNANSWERED),
+    ByHand(f"reject tcp-reset {TCP} --peer client", "tcp", "ECONNREFUSED"),
+    ByHand(f"reject icmp-host {TCP}", "tcp", "EHOSTUNREACH"),
+    ByHand(f"reject icmp-port {UDP}", "udp", "ECONNREFUSED"),
+    ByHand(f"delay 2s {UDP}", "udp", UNANSWERED),
+    ByHand(f"loss 100% {UDP}", "udp", UNANSWERED),
+    ByHand(f"duplicate {UDP}", "udp"),
+    ByHand(f"reorder {UDP}", "udp"),
+    ByHand(f"corrupt {UDP}", "udp", UNANSWERED),
+    ByHand(f"corrupt --checksum valid {UDP}", "udp", "->"),
+    ByHand("throttle 1mbit"),
+    ByHand("mtu 1300"),
+    ByHand("pmtu-black-hole"),
+    ByHand(f"slow-handshake 3s {TCP}", "tcp", NO_SYN),
+    ByHand(f"reset {TCP}", "tcp", "ECONNRESET"),
+    ByHand(f"hold {UDP}", "udp", UNANSWERED),
+    ByHand(f"limit 4b {TCP}", "tcp", SILENT),
+    ByHand(f"limit 4b --then reset {TCP}", "tcp", "ECONNRESET"),
+    ByHand("segments 200 --port 7000"),
+    ByHand("route unreachable {server}", "tcp", "EHOSTUNREACH", at="client-agent"),
+    ByHand("route throw {server}", "udp", "ENETUNREACH", at="client-agent"),
+    ByHand("route prohibit {server}", "tcp", "EACCES", at="client-agent"),
+    ByHand("link", "tcp", "ENETUNREACH", at="client-agent"),
+    ByHand("neighbour --peer client", "tcp", NO_SYN),
+]
+
+
+@pytest.mark.parametrize("case", [case.mark for case in BY_HAND])
+def test_each_kind_by_hand(lab: Project, case: ByHand) -> None:
+    """Broken and healed in a running `docker compose up`, with an eye on the heartbeat."""
+    host = case.at.removesuffix("-agent")
+    container = lab.compose("ps", "-q", host).stdout.strip()
+    before = state_of(container)
+    words = case.words.format(server=f"{lab.environment['LAB_NET']}.10").split()
+    fault = ("exec", "-T", case.at, "socketlab-fault")
+    target = f"{case.target} server:7000"
+    logs = lab.start("logs", "-f", "--no-log-prefix", "--tail", "0", "client")
+    try:
+        add = lab.compose(*fault, "add", *words, "--for", "60s")
+        assert add.returncode == 0, add.stderr
+        if case.shows:
+            logs.wait_for(target, "->", case.shows, seconds=FELT)
+        assert words[0] in lab.compose(*fault, "list").stdout
+        heal = lab.compose(*fault, "heal", "--all")
+        assert heal.returncode == 0, heal.stderr
+        if case.shows:
+            logs.wait_for(target, "-> ok", seconds=FELT)
+        else:
+            once = ("exec", "-T", "client", "python3", "-m", "services.client", "once", "--json")
+            echo = lab.compose(*once, case.target, "server", "7000", "--send", "x")
+            assert '"eA=="' in echo.stdout or echo.returncode == 0, echo.stdout
+        assert state_of(container) == before
+    finally:
+        lab.compose(*fault, "heal", "--all")
         logs.end(signal.SIGTERM)
 
 

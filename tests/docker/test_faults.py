@@ -104,6 +104,20 @@ def test_reject_tcp(hosts: Hosts, answer: Answer, family: Family, errno: str, *,
     assert hosts.server.network_state() == before
 
 
+@pytest.mark.parametrize("blocking", [False, True], ids=["settimeout", "blocking"])
+@pytest.mark.parametrize(("answer", "family"), [("icmp-host", "ipv4"), ("icmp6-addr", "ipv6")])
+def test_a_refusal_without_latency_is_felt_as_on_no_network(
+    hosts: Hosts, answer: Answer, family: Family, *, blocking: bool
+) -> None:
+    """The bare artefact of a path that takes no time, for who asks for it."""
+    words = ("--delay", "0", "--peer", "client", "--port", str(ECHO), "--proto", "tcp")
+    with applied(hosts.server, "reject", answer, *words):
+        how = ["--blocking"] if blocking else ["--timeout", "10"]
+        result = hosts.client.call("connect", "tcp", "server", str(ECHO), ONLY[family], *how)
+        assert raised(result) == "EHOSTUNREACH"
+        assert in_class(result, reject_is_felt(answer, family, blocking=blocking, delay=0.0))
+
+
 @pytest.mark.parametrize(("answer", "family", "errno"), UDP_REJECTS)
 def test_reject_udp(hosts: Hosts, answer: Answer, family: Family, errno: str | None) -> None:
     with applied(

@@ -10,6 +10,11 @@
     machines      a lab in the engine's hands
     backend       the making of one
     pool          labs made ahead
+    adopted_lab   a foreign compose project as a lab
+    adopted       it in the engine's hands
+    adopted_plan  which of its containers are hosts, and the plan that they make; pure
+    adopted_sidecars  containers of ours in its network namespaces
+    notices       the engine's events
     ownership     who owns what, told by labels
     reaper        the process that clears up after an owner that is killed
     removal       things of ours taken off an engine
@@ -24,10 +29,18 @@ from typing import TYPE_CHECKING
 from socketlab.wire.lazily import lazily
 
 if TYPE_CHECKING:
+    from socketlab.hosts.docker.adopted_lab import AdoptedLab, adopt
     from socketlab.hosts.docker.backend import DockerBackend
     from socketlab.hosts.docker.pool import Pool
     from socketlab.hosts.docker.probing import Probe, probe
 
-__all__ = ["DockerBackend", "Pool", "Probe", "probe"]
-_HOMES = {"DockerBackend": "backend", "Pool": "pool", "Probe": "probing", "probe": "probing"}
+__all__ = ["AdoptedLab", "DockerBackend", "Pool", "Probe", "adopt", "probe"]
+_HOMES = {
+    "AdoptedLab": "adopted_lab",
+    "adopt": "adopted_lab",
+    "DockerBackend": "backend",
+    "Pool": "pool",
+    "Probe": "probing",
+    "probe": "probing",
+}
 __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -174,6 +174,44 @@ class Engine:
             connection.sock.settimeout(timeout)
         return connection, True
 
+    def follow(self, path: str, query: Mapping[str, Any]) -> tuple[http.client.HTTPResponse, socket.socket]:
+        """Ask for something that has no end by itself, and is read as it comes.
+
+        Args:
+            path: as of `ask`, of a GET.
+            query: as there.
+
+        Returns:
+            The answer, to be read line by line, and its connection: whoever shuts that down ends the reading.
+
+        Raises:
+            EngineError: the engine says no.
+            BackendError: it is away.
+        """
+        self.version()
+        plain = {
+            name: json.dumps(value) if isinstance(value, dict | list) else value
+            for name, value in query.items()
+        }
+        connection = _Connection(self.endpoint, SECONDS)
+        try:
+            connection.request("GET", f"{self._prefix}{path}?{urlencode(plain)}")
+            # With an open end the response takes the socket over from its connection.
+            sock = connection.sock
+            response = connection.getresponse()
+            refusal = response.read() if response.status >= _REFUSED else None
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise away(self.endpoint, error) from error
+        except BaseException:
+            connection.close()
+            raise
+        if refusal is not None:
+            connection.close()
+            raise EngineError(response.status, _message(refusal))
+        sock.settimeout(None)
+        return response, sock
+
     def close(self) -> None:
         """Let go of the kept connections. The engine can be asked again afterwards."""
         with self._lock:

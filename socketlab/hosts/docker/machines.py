@@ -28,13 +28,14 @@ from socketlab.hosts.docker.streams import ExecStream
 from socketlab.hosts.plan import HostPlan, Interface, LabPlan
 
 _STATES: dict[str, HostState] = {"running": "running", "paused": "paused", "restarting": "stopped"}
-_ALLOWED: dict[Action, tuple[HostState, ...]] = {
+ALLOWED: dict[Action, tuple[HostState, ...]] = {
     "pause": ("running",),
     "resume": ("paused",),
     "kill": ("running", "paused"),
     "stop": ("running", "paused"),
     "start": ("stopped",),
 }
+"""In which states an action makes sense."""
 _NO_IMAGE = 404
 _ACTOR_SECONDS = 30.0
 
@@ -239,7 +240,7 @@ class DockerMachines:
         with self._busy[host], self._explained(host, action):
             container = self._container(host)
             state = self.states()[host]
-            if state not in _ALLOWED[action]:
+            if state not in ALLOWED[action]:
                 raise HostError("docker.state", host=host, action=action, state=state)
             steps[action](self.plan.host(host), container)
 

@@ -6,7 +6,8 @@ Theory of operation
     namespace, the pid and when that process started. Before its first lab a controller starts a reaper, a
     process in a session of its own, and holds the write end of its stdin. While labs are open the reaper
     knows; when its stdin ends, however the controller ended, it removes what carries the owner's label.
-    Where both are killed, `leftovers` finds what is left by the second label.
+    Where both are killed, `leftovers` finds what is left by the second label. What a controller has done to
+    somebody else's container it notes with the reaper first, as the requests that undo it.
 """
 
 import atexit
@@ -17,10 +18,12 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from socketlab.hosts.docker.endpoint import Endpoint
 
@@ -31,6 +34,12 @@ PROCESS = "org.socketlab.process"
 ONE = "org.socketlab.id"
 """One making of a lab: two labs may have one name."""
 RUN = "org.socketlab.run"
+END = "org.socketlab.end"
+"""Of a container in somebody else's network namespace: `STOP` or `START`; others are simply removed."""
+STOP = "stop"
+"""It ends by SIGTERM before it is removed: it has things to undo there."""
+START = "start"
+"""It is run once before it is removed: that puts back what it was made to put back."""
 _LINGER_SECONDS = 2.0
 
 
@@ -126,6 +135,18 @@ def _started(pid: int) -> str:
     return "-".join(answer.stdout.split())
 
 
+class Request(NamedTuple):
+    """A POST to an engine.
+
+    Args:
+        path: `/containers/1f3.../unpause`.
+        body: as JSON; None: none.
+    """
+
+    path: str
+    body: Any = None
+
+
 class Owner:
     """This controller as the owner of labs. One a process: `owner()`."""
 
@@ -134,6 +155,7 @@ class Owner:
         self._lock = threading.Lock()
         self._reaper: subprocess.Popen[bytes] | None = None
         self._told: list[Endpoint] = []
+        self._undo: dict[str, tuple[Endpoint, str, tuple[Request, ...]]] = {}
         self._open = 0
         self._pid = os.getpid()
 
@@ -167,11 +189,33 @@ class Owner:
                 with suppress(OSError):
                     self._tell({"idle": True})
 
+    def undoing(self, endpoint: Endpoint, key: str, requests: Sequence[Request]) -> None:
+        """Note what undoes a thing, before it is done; none: it is undone.
+
+        Args:
+            endpoint: of the engine, on which a lab is open.
+            key: tells this thing from any other.
+            requests: to the engine, in their order.
+        """
+        with self._lock:
+            noted = (endpoint, key, tuple(requests))
+            self._undo = {k: each for k, each in self._undo.items() if k != key}
+            if requests:
+                self._undo[key] = noted
+            with suppress(OSError):  # it was killed: the next one is told all that is noted
+                self._tell_undo(*noted)
+
+    def _tell_undo(self, endpoint: Endpoint, key: str, requests: tuple[Request, ...]) -> None:
+        asked = [[request.path, request.body] for request in requests]
+        self._tell({"undo": key, "at": endpoint.as_json(), "requests": asked})
+
     def _watch(self, endpoint: Endpoint) -> None:
         if self._reaper is None:
             self._reaper = _start_reaper()
             self._told = []
             self._tell({"owner": self.id})
+            for noted in self._undo.values():
+                self._tell_undo(*noted)
         if endpoint not in self._told:
             self._told.append(endpoint)
             self._tell({"engine": endpoint.as_json()})

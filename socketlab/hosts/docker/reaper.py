@@ -2,9 +2,10 @@
 
 Theory of operation
     Lines of JSON come on stdin: who the owner is, on which engines it makes labs, whether it has any now. The
-    end of stdin is the owner's end. If it had labs then, everything that carries its label goes: sidecars,
-    hosts, networks. What the engine was still making for it appears a moment later, so the reaper looks
-    again until it has seen nothing for a while. It knows no plan and takes nothing from anybody else.
+    end of stdin is the owner's end. If it had labs then, what it did to somebody else's containers is undone,
+    by the requests that it noted before it did it; and everything that carries its label goes: sidecars,
+    hosts, networks. What the engine was still making for it appears a moment later, so the reaper looks again
+    until it has seen nothing for a while. It knows no plan and takes nothing from anybody else.
 """
 
 import json
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from socketlab.errors import BackendError
@@ -33,23 +35,48 @@ def main() -> None:
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    owner, endpoints, idle = _listen()
-    if idle or not owner:
+    heard = _listen()
+    if heard.idle or not heard.owner:
         return
-    engines = [Engine(endpoint) for endpoint in endpoints]
-    reap(lambda: sum(_remove(engine, owner) for engine in engines), time.monotonic, time.sleep)
+    for undo in reversed(heard.undo.values()):
+        _undo(undo)
+    engines = [Engine(endpoint) for endpoint in heard.endpoints]
+    reap(lambda: sum(_remove(engine, heard.owner) for engine in engines), time.monotonic, time.sleep)
 
 
-def _listen() -> tuple[str, list[Endpoint], bool]:
-    """Read until the owner's end: who it was, where its labs are, and whether it had none left."""
-    owner, endpoints, idle = "", list[Endpoint](), True
+@dataclass
+class _Heard:
+    """What an owner told until its end: who it was, where its labs are, what there is to undo."""
+
+    owner: str = ""
+    idle: bool = True
+    endpoints: list[Endpoint] = field(default_factory=list)
+    undo: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def _listen() -> _Heard:
+    """Read until the owner's end."""
+    heard = _Heard()
     for line in sys.stdin.buffer:
         told: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
-        owner = told.get("owner", owner)
-        idle = told.get("idle", idle)
+        heard.owner = told.get("owner", heard.owner)
+        heard.idle = told.get("idle", heard.idle)
         if "engine" in told:
-            endpoints.append(Endpoint.from_json(told["engine"]))
-    return owner, endpoints, idle
+            heard.endpoints.append(Endpoint.from_json(told["engine"]))
+        if "undo" in told:
+            heard.undo.pop(told["undo"], None)
+            if told["requests"]:
+                heard.undo[told["undo"]] = told
+    return heard
+
+
+def _undo(told: dict[str, Any]) -> None:
+    """Undo one thing; what has been undone already, or whose container is gone, the engine refuses."""
+    engine = Engine(Endpoint.from_json(told["at"]))
+    for path, body in told["requests"]:
+        with suppress(BackendError):
+            engine.ask("POST", path, body=body)
+    engine.close()
 
 
 def reap(remove: Callable[[], int], clock: Callable[[], float], sleep: Callable[[float], None]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from socketlab import __version__
+from socketlab.hosts.docker.ownership import END, STOP
 from socketlab.hosts.plan import HostPlan, Interface, LabPlan, NetworkPlan
 
 VERSION: Final = __version__
@@ -22,6 +23,7 @@ ACTOR: Final = (
 HALT: Final = (*_QUICK, "/opt/lab/services/container/halt.py")
 NETWORK: Final = (*_QUICK, "/opt/lab/services/container/network.py")
 ATTACH: Final = ("python3", "-m", "services.agent.attach")
+JOURNAL: Final = "/var/lib/socketlab"
 STOP_SECONDS: Final = 2
 _MEMORY: Final = 256 << 20
 _HOST_PIDS: Final = 1024
@@ -159,7 +161,7 @@ def agent(host: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """
     return {
         "Image": AGENT_IMAGE,
-        "Cmd": ["python3", "-m", "services.agent"],
+        "Cmd": ["python3", "-m", "services.agent", "--journal-dir", JOURNAL],
         "Labels": dict(labels),
         "Healthcheck": _NO_PROBE,
         "HostConfig": {
@@ -167,8 +169,61 @@ def agent(host: str, labels: Mapping[str, str]) -> dict[str, Any]:
             "PidsLimit": _AGENT_PIDS,
             "CapAdd": ["NET_ADMIN", "NET_RAW"],
             "Tmpfs": {"/run": ""},
+            # Not a tmpfs: it has to outlive the agent's end. It is removed with the container.
+            "Mounts": [{"Type": "volume", "Target": JOURNAL}],
             "NetworkMode": f"container:{host}",
             # It ends with 75 when its host has been restarted, and comes back in the host's new namespace.
             "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": _MAX_RESTARTS},
+        },
+    }
+
+
+def adopted_agent(host: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The agent of a host that is somebody else's: it undoes what it did before it is removed."""
+    return agent(host, {**labels, END: STOP})
+
+
+def adopted_actor(host: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What the actors of somebody else's host run in: its network, and nothing else of it.
+
+    Args:
+        host: the host's container.
+        labels: on it.
+    """
+    return {
+        "Image": HOST_IMAGE,
+        "Cmd": list(IDLE),
+        "Labels": dict(labels),
+        "Healthcheck": _NO_PROBE,
+        "StopTimeout": 0,
+        "HostConfig": {
+            **_HARDENED,
+            "PidsLimit": _HOST_PIDS,
+            "Tmpfs": {"/tmp": "exec,mode=1777"},  # noqa: S108 - the only place where it may write
+            "NetworkMode": f"container:{host}",
+        },
+    }
+
+
+def setter(host: str, labels: Mapping[str, str], sysctls: Mapping[str, str]) -> dict[str, Any]:
+    """What sets sysctls of a network namespace each time it is started, and does nothing else.
+
+    No program in a container can: /proc/sys is read-only there. The engine sets them before one starts.
+
+    Args:
+        host: whose namespace.
+        labels: on it.
+        sysctls: by name.
+    """
+    return {
+        "Image": AGENT_IMAGE,
+        "Cmd": ["true"],
+        "Labels": dict(labels),
+        "Healthcheck": _NO_PROBE,
+        "HostConfig": {
+            **_HARDENED,
+            "Init": False,
+            "NetworkMode": f"container:{host}",
+            "Sysctls": dict(sysctls),
         },
     }

@@ -1,4 +1,9 @@
-"""Things of ours taken off an engine: sidecars first, then hosts, networks last, each kind all at once."""
+"""Things of ours taken off an engine: sidecars first, then hosts, networks last, each kind all at once.
+
+What stands in somebody else's network namespace is ended before it is removed, so that nothing of what it did
+there stays: an agent by SIGTERM, and one that was killed is started once more, since the next agent undoes
+what the last one left (`ownership.END`).
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -7,7 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from socketlab.errors import BackendError, HostError
+from socketlab.hosts.docker import programs
 from socketlab.hosts.docker.engine import Engine, EngineError, segment
+from socketlab.hosts.docker.ownership import END, START, STOP
+from socketlab.hosts.docker.recipe import ATTACH
 
 TOGETHER = 4
 """Requests at a time: the engine takes them one after another anyway, this only fills its pauses."""
@@ -15,6 +23,9 @@ _GONE = 404
 _BUSY = 409
 _TRIES = 50
 _PAUSE = 0.1
+_STOP_SECONDS = 10
+_LEFT_NOTHING = {0, 75}
+"""Exit codes of an agent that has cleared up, or whose namespace is gone."""
 
 
 def labelled(engine: Engine, label: str, value: str | None = None) -> tuple[list[Any], list[Any]]:
@@ -54,6 +65,9 @@ def remove(engine: Engine, containers: Iterable[Any], networks: Iterable[Any]) -
     """
     sidecars: list[str] = []
     hosts: list[str] = []
+    containers = list(containers)
+    for how, end in ((STOP, _stop), (START, _run)):
+        together([lambda one=one["Id"], end=end: end(engine, one) for one in _ending(containers, how)])  # type: ignore[misc]
     for told in containers:
         is_sidecar = told["HostConfig"]["NetworkMode"].startswith("container:")
         (sidecars if is_sidecar else hosts).append(told["Id"])
@@ -91,6 +105,31 @@ def together(steps: Iterable[Callable[[], object]]) -> list[BackendError | HostE
     with ThreadPoolExecutor(min(TOGETHER, len(waiting))) as pool:
         list(pool.map(take, waiting))
     return failures
+
+
+def _ending(containers: Iterable[Any], how: str) -> list[Any]:
+    return [told for told in containers if (told.get("Labels") or {}).get(END) == how]
+
+
+def _stop(engine: Engine, agent: str) -> None:
+    """Have an agent leave its namespace as it was; it may be gone with it."""
+    path = f"/containers/{segment(agent)}"
+    with suppress(EngineError, TimeoutError):
+        state = engine.ask("GET", f"{path}/json")["State"]
+        if not state["Running"]:
+            if state["ExitCode"] in _LEFT_NOTHING:
+                return
+            engine.ask("POST", f"{path}/start")
+            programs.run(engine, agent, ATTACH)  # returns when the agent has begun to serve
+        engine.ask("POST", f"{path}/stop", query={"t": _STOP_SECONDS})
+
+
+def _run(engine: Engine, container: str) -> None:
+    """Start what puts something back, and wait until it has; its namespace may be gone."""
+    path = f"/containers/{segment(container)}"
+    with suppress(EngineError):
+        engine.ask("POST", f"{path}/start")
+        engine.ask("POST", f"{path}/wait")
 
 
 def _container(engine: Engine, container: str) -> None:

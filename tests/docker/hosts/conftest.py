@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from socketlab.hosts.docker import DockerBackend
-from socketlab.hosts.docker.endpoint import find
-from socketlab.hosts.docker.engine import Engine
 from socketlab.hosts.lab import Lab
 from socketlab.hosts.spec import HostSpec, LabSpec
 
@@ -18,11 +16,3 @@ def demo(engine: None) -> Iterator[Lab]:  # noqa: ARG001 - asked for, not used
     """Two hosts."""
     with Lab(LabSpec(name="hosts", hosts=PAIR), DockerBackend()) as lab:
         yield lab
-
-
-@pytest.fixture
-def engine_here(engine: None) -> Iterator[Engine]:  # noqa: ARG001
-    """The engine itself."""
-    one = Engine(find())
-    yield one
-    one.close()

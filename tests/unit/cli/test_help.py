@@ -10,8 +10,13 @@ import pytest
 
 from socketlab import __version__
 from socketlab.cli.group import COMMANDS
+from socketlab.faults.words import ALL_KINDS
 
 ROOT = Path(__file__).parents[3]
+GROUPS = {
+    "fault": ("add", "list", "heal", "kinds", "log", "watch", "step"),
+    "plan": ("run", "check", "schema"),
+}
 HIDDEN = ("fcntl", "termios", "tty", "pty", "resource", "pwd", "grp", "readline", "syslog")
 """What Windows has not; macOS has less than Linux of others."""
 
@@ -67,6 +72,38 @@ def test_every_command_has_help_with_an_example(locale: str, usage: str, example
         assert f"socketlab {command}" in out.partition(example)[2]
 
 
+@pytest.mark.parametrize("locale", ["C.UTF-8", "es_ES.UTF-8"])
+def test_every_command_of_a_command_has_help_with_an_example(locale: str) -> None:
+    words = [[group, name, "-h"] for group, names in GROUPS.items() for name in names]
+    for (group, name, _), (status, out, err) in zip(words, run_many(words, locale), strict=True):
+        assert (status, err) == (0, "")
+        assert f" socketlab {group} {name}" in out.splitlines()[0]
+        assert out.count(f"socketlab {group} ") >= 2
+    told = run_many([[group] for group in GROUPS], locale)
+    for names, (status, out, _) in zip(GROUPS.values(), told, strict=True):
+        assert status == 0
+        assert [line.split()[0] for line in out.splitlines()[-len(names) :]] == list(names)
+
+
+def test_kinds_of_fault_are_shown_without_a_lab() -> None:
+    (status, out, err), (_, told, _) = run_many([["fault", "kinds"], ["fault", "kinds", "--json"]])
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) < 80
+    kinds = {each["kind"]: each for each in json.loads(told)["kinds"]}
+    assert tuple(kinds) == ALL_KINDS
+    for each in kinds.values():
+        assert each["variants"]
+        for variant in each["variants"]:
+            assert variant.get("effect") or all(variant["effects"].values())
+
+
+def test_without_a_lab_a_fault_command_says_what_to_do(tmp_path: Path) -> None:
+    done = run("fault", "list", XDG_RUNTIME_DIR=str(tmp_path))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "socketlab attach --project" in done.stderr
+    assert "docker compose exec" in done.stderr
+
+
 def test_the_groups_help_names_every_command() -> None:
     done = run()
     assert done.stdout == run("--help").stdout
@@ -96,6 +133,20 @@ NONSENSE: list[tuple[list[str], str]] = [
     (["exec", "client"], "PROGRAM [ARGUMENT]... is missing"),
     (["down", "x", "--all"], "give one of them"),
     (["completion", "tcsh"], "expected one of bash, zsh, fish"),
+    (["fault", "ad"], "no such command: ad. Expected one of: add, list"),
+    (["fault", "add", "server", "dorp"], "did you mean drop?"),
+    (["fault", "add", "server", "drop", "--prot", "tcp"], "did you mean --proto?"),
+    (["fault", "add", "server", "drop", "--port", "0"], "expected a port from 1 to 65535"),
+    (["fault", "add", "server", "loss", "130%"], "expected a probability"),
+    (["fault", "add", "drop", "--port", "7000"], "socketlab fault add HOST drop"),
+    (["fault", "add", "server", "partition", "a", "/", "b"], "leave out the host"),
+    (["fault", "add", "server", "pause", "--for", "soon"], "expected a time like 30s"),
+    (["fault", "heal"], "Give their ids"),
+    (["fault", "heal", "1", "--all"], "Give their ids"),
+    (["fault", "kinds", "dorp"], "did you mean drop?"),
+    (["fault", "step", "--drop", "1", "--release", "1"], "one packet at a time"),
+    (["plan", "run", "none.yaml"], "cannot be read"),
+    (["plan", "run", "none.py"], "run it itself"),
 ]
 
 

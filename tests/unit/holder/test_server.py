@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from socketlab.errors import EndedError, HostError
+from socketlab.errors import EndedError, FaultsError, HostError
 from socketlab.holder import server as server_module
 from socketlab.holder.client import HeldMachines, HeldStream, down, find
-from socketlab.holder.protocol import plain
+from socketlab.holder.protocol import FaultAsk, plain
 from socketlab.holder.runtime import Seat
 from socketlab.holder.server import Server
 from socketlab.hosts.backend import HostState
+from socketlab.wire.errors import WordsError
 from tests.unit.holder.test_protocol import ABOUT
 
 SECONDS = 20.0
@@ -61,6 +62,18 @@ class PairLab:
 
     def link(self, host: str, network: str, *, up: bool) -> None:
         self.done.append((host, network, up))
+
+    def fault(self, ask: FaultAsk) -> dict[str, Any]:
+        self.done.append((ask.op, ask.words))
+        if ask.op == "heal":
+            raise FaultsError("holder.faults.no-packet", seen=7, known="-")
+        if ask.op == "add":
+            raise WordsError("words-kind", seen="dorp", known="drop")
+        return {"leases": []}
+
+    def watch(self, lease: str | None) -> HeldStream:
+        self.done.append(("watch", lease))
+        return self.actor("one")
 
 
 @contextlib.contextmanager
@@ -118,6 +131,24 @@ def test_it_does_what_it_is_asked_to(held: HeldMachines, lab: PairLab) -> None:
 def test_a_mistake_of_ours_is_told_and_ends_nothing(held: HeldMachines) -> None:
     with pytest.raises(HostError, match="ZeroDivisionError"):
         held.act("one", "kill")
+    assert held.states() == {"one": "running"}
+
+
+def test_faults_are_asked_for_in_words_and_errors_keep_their_class(held: HeldMachines, lab: PairLab) -> None:
+    assert held.fault(FaultAsk(op="list")) == {"leases": []}
+    with pytest.raises(FaultsError, match="no packet 7"):
+        held.fault(FaultAsk(op="heal", lease="3"))
+    with pytest.raises(WordsError, match="dorp"):
+        held.fault(FaultAsk(op="add", host="one", words=("dorp", "--payload", "\\x00" * 256)))
+    assert [op for op, _ in lab.done] == ["list", "heal", "add"]
+
+
+def test_who_watches_has_a_stream_of_its_own(held: HeldMachines, lab: PairLab) -> None:
+    stream = held.watch("3")
+    lab.far[0].sendall(b"line\n")
+    assert stream.receive(SECONDS) == b"line\n"
+    stream.close()
+    assert lab.far[0].recv(1) == b""
     assert held.states() == {"one": "running"}
 
 

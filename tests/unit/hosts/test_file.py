@@ -206,7 +206,7 @@ def test_the_schema_says_what_the_code_knows() -> None:
     assert set(kinds["properties"]) | BEHAVIOURS == set(get_args(Record.__annotations__["kind"]))
     serve = definitions["serve"]["properties"]
     assert set(serve["style"]["enum"]) == set(CELLS)
-    assert set(serve["protocol"]["enum"]) == set(PROTOCOLS) - {"relay"}  # that takes an upstream, too
+    assert set(serve["protocol"]["enum"]) == set(PROTOCOLS)  # a relay's upstream stands in its arguments
     assert set(serve["transport"]["enum"]) == {each for each in TRANSPORTS if not each.startswith("unix")}
     assert set(definitions["plug"]["properties"]) | {"network"} == set(Plug.__dataclass_fields__)
     assert set(definitions["network"]["properties"]) | {"name"} == set(NetworkSpec.__dataclass_fields__)
