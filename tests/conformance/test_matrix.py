@@ -1,0 +1,69 @@
+"""Four hosts, every kind of fault, all pairs, TCP and UDP, both families: what was asked, no more."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from socketlab.hosts.lab import Lab, lab
+from socketlab.wire.match import Family
+from tests.conformance.matrix.checking import check, serve_all
+from tests.conformance.matrix.situations import HOSTS, SITUATIONS, Situation
+
+EVERY = [
+    pytest.param(situation, family, id=f"{situation.name} {family}")
+    for situation in SITUATIONS
+    for family in situation.families
+]
+ON_DOCKER = [
+    pytest.param(
+        situation,
+        family,
+        id=f"{situation.name} {family}",
+        marks=() if situation.mechanism and family == "ipv4" else pytest.mark.full,
+    )
+    for situation in SITUATIONS
+    for family in situation.families
+]
+
+
+def _open(backend: str) -> Lab:
+    run = os.environ.get("SOCKETLAB_RUN", "")
+    made = lab(hosts=HOSTS, backend=backend, labels={"org.socketlab.run": run} if run else {}).open()
+    serve_all(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def in_namespaces() -> Iterator[Lab]:
+    made = _open("namespace")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def in_containers() -> Iterator[Lab]:
+    made = _open("docker")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("situation", "family"), EVERY)
+def test_a_fault_changes_what_was_asked_and_nothing_else(
+    namespaces: str,  # noqa: ARG001 - skips where there are none
+    in_namespaces: Lab,
+    situation: Situation,
+    family: Family,
+) -> None:
+    check(in_namespaces, situation, family)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("situation", "family"), ON_DOCKER)
+def test_a_fault_changes_the_same_between_containers(
+    containers: str,  # noqa: ARG001 - skips where there are none
+    in_containers: Lab,
+    situation: Situation,
+    family: Family,
+) -> None:
+    check(in_containers, situation, family)
