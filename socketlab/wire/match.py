@@ -11,6 +11,7 @@ import dataclasses
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from socketlab.wire.errors import FaultError
@@ -31,6 +32,8 @@ _NAME_MAX = 253
 _MAPPED_BITS = 96
 """How much of an IPv6 address says that an IPv4 address is mapped into it (RFC 4291 2.5.5.2)."""
 _SEED_MAX = 2**53
+_NETWORKS = 1024
+"""So many are kept as they were read: of one fault each is asked for a dozen times."""
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 _ONLY: dict[str, Family] = {"icmp": "ipv4", "icmp6": "ipv6"}
 _BOTH: frozenset[Family] = frozenset(("ipv4", "ipv6"))
@@ -118,6 +121,7 @@ def flags_of(given: str) -> Flags:
     return Flags(mask, value)
 
 
+@lru_cache(_NETWORKS)
 def network_of(text: str) -> Network:
     """The network of an address (one of its own) or of `address/bits`.
 

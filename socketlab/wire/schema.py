@@ -16,8 +16,9 @@ import binascii
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 from socketlab.wire.errors import WireError
 
@@ -37,16 +38,52 @@ def to_plain(value: object) -> Any:
     if isinstance(value, tuple):
         return [to_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        members = {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        members = {name: to_plain(getattr(value, name)) for name in _schema(type(value)).shapes}
         kind = getattr(value, "kind", None)
         return members if kind is None else {"kind": kind, **members}
     name = type(value).__name__
     raise WireError("wire-type", where=name, expected="a type of the wire", seen=name)
 
 
+class _Shape(NamedTuple):
+    """What a place may hold, made of its annotation once.
+
+    Args:
+        fits: whether a value has this shape; what is inside is checked by `read`.
+        read: makes a member of a value that fits, given its place for errors.
+        name: what a reader is told was expected.
+    """
+
+    fits: Callable[[object], bool]
+    read: Callable[[Any, str], Any]
+    name: str
+
+
+class _Class(NamedTuple):
+    """A dataclass as its own schema.
+
+    Args:
+        kind: the member that tells it from others; None: there is none.
+        shapes: of its fields.
+        required: the fields without a default.
+    """
+
+    kind: object
+    shapes: dict[str, _Shape]
+    required: tuple[str, ...]
+
+
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return {field.name: typing.get_type_hints(cls)[field.name] for field in dataclasses.fields(cls)}
+def _schema(cls: Any) -> _Class:
+    fields = dataclasses.fields(cls)
+    hints = typing.get_type_hints(cls)
+    required = (
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
+    shapes = {field.name: _shape(hints[field.name]) for field in fields}
+    return _Class(getattr(cls, "kind", None), shapes, tuple(required))
 
 
 def from_plain(cls: type[T], plain: object, where: str = "") -> T:
@@ -65,66 +102,81 @@ def from_plain(cls: type[T], plain: object, where: str = "") -> T:
     if not isinstance(plain, dict):
         raise WireError("wire-type", where=where, expected="object", seen=type(plain).__name__)
     members = dict(plain)
-    kind = getattr(cls, "kind", None)
+    kind, shapes, required = _schema(cast("Any", cls))
     if kind is not None and members.pop("kind", None) != kind:
         raise WireError("wire-kind", where=where, expected=kind)
-    hints = _hints(cast("Any", cls))
-    if unknown := members.keys() - hints.keys():
+    if unknown := members.keys() - shapes.keys():
         raise WireError("wire-unknown", where=where, seen=ascii(min(unknown))[:60])
-    values = {name: _value(hints[name], value, f"{where}.{name}") for name, value in members.items()}
-    for field in dataclasses.fields(cast("Any", cls)):
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and field.name not in values:
-            raise WireError("wire-missing", where=where, expected=field.name)
+    values = {name: _value(shapes[name], value, f"{where}.{name}") for name, value in members.items()}
+    for name in required:
+        if name not in values:
+            raise WireError("wire-missing", where=where, expected=name)
     return cls(**values)
 
 
-def _value(hint: Any, plain: object, where: str) -> Any:
+def _value(shape: _Shape, plain: object, where: str) -> Any:
     """One member's value, checked against its annotation."""
+    if not shape.fits(plain):
+        raise WireError("wire-type", where=where, expected=shape.name, seen=ascii(plain)[:60])
+    return shape.read(plain, where)
+
+
+@cache
+def _shape(hint: Any) -> _Shape:
+    """The shape that an annotation means."""
     origin = get_origin(hint)
     if origin in {Union, types.UnionType}:
-        return _union(get_args(hint), plain, where)
-    if not _fits(hint, plain):
-        raise WireError("wire-type", where=where, expected=_name(hint), seen=ascii(plain)[:60])
+        return _union(tuple(map(_shape, get_args(hint))))
+    if origin is Literal:
+        words = get_args(hint)
+        return _Shape(lambda plain: isinstance(plain, str) and plain in words, _as_it_is, " | ".join(words))
     if origin is tuple:
-        item = get_args(hint)[0]
-        return tuple(
-            _value(item, each, f"{where}[{index}]") for index, each in enumerate(cast("list[Any]", plain))
-        )
+        return _Shape(lambda plain: isinstance(plain, list), _items(_shape(get_args(hint)[0])), "tuple")
     if hint is bytes:
-        return _bytes(cast("dict[str, str]", plain), where)
+        return _Shape(_is_base64, _bytes, "bytes")
+    kind = getattr(hint, "kind", None)
+    name = str(kind or getattr(hint, "__name__", hint))
     if dataclasses.is_dataclass(hint):
-        return from_plain(cast("type", hint), plain, where)
-    return float(cast("float", plain)) if hint is float else plain
+        cls = cast("type", hint)
+        return _Shape(
+            lambda plain: isinstance(plain, dict) and plain.get("kind") == kind,
+            lambda plain, where: from_plain(cls, plain, where),
+            name,
+        )
+    taken = {float, int} if hint is float else {hint}
+    return _Shape(lambda plain: type(plain) in taken, _as_float if hint is float else _as_it_is, name)
 
 
-def _name(hint: Any) -> str:
-    """What a reader is told was expected."""
-    if get_origin(hint) is Literal:
-        return " | ".join(get_args(hint))
-    return str(getattr(hint, "kind", None) or getattr(hint, "__name__", hint))
+def _as_float(plain: Any, _where: str) -> float:
+    return float(plain)
 
 
-def _fits(choice: Any, plain: object) -> bool:
-    """Whether a value has the shape of this choice of a union; what is inside is checked later."""
-    if get_origin(choice) is Literal:
-        return isinstance(plain, str) and plain in get_args(choice)
-    if get_origin(choice) is tuple:
-        return isinstance(plain, list)
-    if choice is bytes:
-        return isinstance(plain, dict) and plain.keys() == {"base64"} and isinstance(plain["base64"], str)
-    if dataclasses.is_dataclass(choice):
-        return isinstance(plain, dict) and plain.get("kind") == getattr(choice, "kind", None)
-    return type(plain) is choice or (choice is float and type(plain) is int)
+def _as_it_is(plain: Any, _where: str) -> Any:
+    return plain
 
 
-def _union(choices: tuple[Any, ...], plain: object, where: str) -> Any:
+def _is_base64(plain: object) -> bool:
+    return isinstance(plain, dict) and plain.keys() == {"base64"} and isinstance(plain["base64"], str)
+
+
+def _items(item: _Shape) -> Callable[[Any, str], Any]:
+    def read(plain: list[Any], where: str) -> Any:
+        return tuple(_value(item, each, f"{where}[{index}]") for index, each in enumerate(plain))
+
+    return read
+
+
+def _union(choices: tuple[_Shape, ...]) -> _Shape:
     """A value of the first choice that fits; dataclasses are told apart by their `kind`."""
-    for choice in choices:
-        if _fits(choice, plain):
-            return _value(choice, plain, where)
-    expected = " | ".join(map(_name, choices))
-    raise WireError("wire-type", where=where, expected=expected, seen=ascii(plain)[:60])
+    name = " | ".join(choice.name for choice in choices)
+
+    def read(plain: object, where: str) -> Any:
+        for choice in choices:
+            if choice.fits(plain):
+                return choice.read(plain, where)
+        raise WireError("wire-type", where=where, expected=name, seen=ascii(plain)[:60])
+
+    return _Shape(lambda _plain: True, read, name)
 
 
 def _bytes(plain: dict[str, str], where: str) -> bytes:

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, Self
 
 # Before testcontainers is imported: its reaper is an image to pull, and our labels do its work.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
@@ -101,12 +101,21 @@ JOURNAL = "/var/lib/socketlab"
 AGENT = ("python3", "-m", "services.agent", "--journal-dir", JOURNAL)
 
 
+EXEC_SECONDS = 100.0
+"""Longer than any command here, and shorter than a test."""
+
+
 def run(container: DockerContainer, *command: str) -> tuple[int, str, str]:
-    """Run a command in a container: exit code, stdout, stderr."""
-    code, streams = container.get_wrapped_container().exec_run(list(command), demux=True)
-    assert code is not None
-    out, err = ((part or b"").decode() for part in cast("tuple[bytes | None, bytes | None]", streams))
-    return code, out, err
+    """Run a command in a container: exit code, stdout, stderr.
+
+    By `docker exec`: the SDK loses what had come before its stream was taken over.
+    """
+    identity = container.get_wrapped_container().id
+    assert identity is not None
+    done = subprocess.run(
+        ["docker", "exec", identity, *command], capture_output=True, check=False, timeout=EXEC_SECONDS
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 def outcome(events: list[Event], call: str) -> Outcome:

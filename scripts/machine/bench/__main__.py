@@ -12,6 +12,7 @@ from scripts.machine import environment
 from scripts.machine.bench import equipment, figure, options, report, rounds, tables, targets
 from scripts.machine.bench.cases import Case
 from scripts.machine.bench.cores import choose, stand_aside
+from scripts.machine.bench.faults.suite import FAULTS
 from scripts.machine.bench.hosts import front as hosts
 from scripts.machine.bench.measuring import Bench
 from scripts.machine.bench.options import Plan
@@ -36,8 +37,9 @@ def bench(asked: Options) -> int:
         MachineError: a wrong option, a missing compiler; or nothing at all could be measured.
     """
     _end_as_ctrl_c_does()
-    if options.suite(asked) == "hosts":
-        return hosts.bench(asked)
+    suite = options.suite(asked)
+    if suite != options.SUITE:
+        return hosts.bench(asked, FAULTS if suite == "faults" else hosts.HOSTS)
     plan = options.read(asked)
     cores = choose(two=plan.two_cores)
     compiled, versions = _equip()

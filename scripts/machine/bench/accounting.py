@@ -38,10 +38,19 @@ def cpu_seconds(group: int) -> float:
     for pid, fields in _members(group):
         ended = (int(fields[_CHILDREN_USER]) + int(fields[_CHILDREN_SYSTEM])) / _TICKS
         try:
-            total += time.clock_gettime(~pid << 3 | _PROCESS_CLOCK) + ended
+            total += cpu_of(pid) + ended
         except OSError:  # it ended just now
             continue
     return total
+
+
+def cpu_of(pid: int) -> float:
+    """User and system time of one living process.
+
+    Raises:
+        OSError: it has ended.
+    """
+    return time.clock_gettime(~pid << 3 | _PROCESS_CLOCK)
 
 
 def memory(group: int) -> Memory:

@@ -12,7 +12,7 @@ from scripts.machine.command import Options
 from scripts.machine.errors import UsageError
 
 SUITE: Final = "servers"
-SUITES: Final = (SUITE, "hosts")
+SUITES: Final = (SUITE, "hosts", "faults")
 FLAGS: Final = ("--quick", "--strict", "--two-cores")
 CALLED_FROM: Final = "SOCKETLAB_CALLED_FROM"
 """Variable with the user's folder: scripts/with_python leaves it for the project's root."""

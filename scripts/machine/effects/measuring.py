@@ -72,8 +72,8 @@ def measure(lab: Lab, case: Case) -> dict[Family, dict[Column, Effect]]:
             stack.enter_context(lab.faults.apply(fault, on=case.on))
         running = {
             family: {
-                column: pool.submit(step)
-                for column, step in _steps(client, family, targets[family], case, established[family]).items()
+                column: pool.submit(act)
+                for column, act in _steps(client, family, targets[family], case, established[family]).items()
             }
             for family in case.families
         }
@@ -116,11 +116,11 @@ def _own_time(fault: object) -> float | None:
     return found if isinstance(found, float) else None
 
 
-def _timed(step: Callable[[], str]) -> _Seen:
+def _timed(act: Callable[[], str]) -> _Seen:
     seen = _Seen()
     started = time.monotonic()
     try:
-        seen.value = step()
+        seen.value = act()
     except OSError as error:
         seen.error = error
     seen.seconds = time.monotonic() - started
@@ -131,18 +131,18 @@ def _connect(client: Host, family: Family, target: str, timeout: float | None) -
     with client.socket(_FAMILY[family], socket.SOCK_STREAM) as made:
         made.settimeout(timeout)
 
-        def step() -> str:
+        def act() -> str:
             made.begin.connect((target, PORT)).result(timeout=BLOCKING_SECONDS)
             return "connected"
 
-        return _timed(step)
+        return _timed(act)
 
 
 def _talk(made: Socket, case: Case) -> _Seen:
     made.settimeout(TIMERS["tcp-established"])
     data = bytes(range(97, 102)) * (case.size // 5)
 
-    def step() -> str:
+    def act() -> str:
         made.sendall(data)
         back = b""
         while len(back) < len(data):
@@ -152,7 +152,7 @@ def _talk(made: Socket, case: Case) -> _Seen:
             back += piece
         return "echo" if back == data else "other bytes"
 
-    return _timed(step)
+    return _timed(act)
 
 
 def _datagram(client: Host, family: Family, target: str, case: Case, *, connected: bool) -> _Seen:
@@ -164,7 +164,7 @@ def _datagram(client: Host, family: Family, target: str, case: Case, *, connecte
             made.setsockopt(level, _DISCOVER6 if v6 else _DISCOVER, _DO6 if v6 else _DO)
         data = bytes(range(97, 102)) * (case.size // 5)
 
-        def step() -> str:
+        def act() -> str:
             if connected:
                 made.connect((target, PORT))
                 made.send(data)
@@ -173,7 +173,7 @@ def _datagram(client: Host, family: Family, target: str, case: Case, *, connecte
             back = made.recv(2 * len(data))
             return "echo" if back == data else "other bytes"
 
-        return _timed(step)
+        return _timed(act)
 
 
 def _effect(column: Column, seen: _Seen, fault_seconds: float | None) -> Effect:

@@ -12,7 +12,7 @@ import sys
 import threading
 from contextlib import ExitStack, closing, suppress
 
-from services.agent.requests import ANSWER
+from services.agent.meeting import ANSWER
 from socketlab.errors import EndedError, LabError
 from socketlab.hosts.backend import Stream
 from socketlab.hosts.lab import Lab, lab

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,40 @@ TARGET_MISSED: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What is measured by a process of its own, in rounds.
+
+    Args:
+        cases: all that there are, in order.
+        of_docker: those of them that take an engine.
+        module: what the process runs.
+        judge: makes verdicts of what was measured.
+        tables: makes tables of it.
+        heading: of the targets' table; its key under `scripts.bench`.
+        rounds: so many, unless the user says otherwise.
+    """
+
+    cases: tuple[str, ...]
+    of_docker: frozenset[str]
+    module: str
+    judge: Callable[[Measured], list[Verdict]]
+    tables: Callable[[Measured], Iterator[str]]
+    heading: str
+    rounds: int
+
+
+HOSTS: Final = Suite(
+    cases=CASES,
+    of_docker=OF_DOCKER,
+    module="scripts.machine.bench.hosts.measure",
+    judge=judging.judge,
+    tables=telling.tables,
+    heading="hosts.targets",
+    rounds=ROUNDS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to measure and what to do with it.
 
@@ -50,8 +84,12 @@ class Plan:
     json: Path | None
 
 
-def read(options: Options) -> Plan:
+def read(options: Options, suite: Suite = HOSTS) -> Plan:
     """Make a plan of a command line.
+
+    Args:
+        options: of the command line.
+        suite: that it asks for.
 
     Raises:
         UsageError: it makes no sense.
@@ -60,56 +98,60 @@ def read(options: Options) -> Plan:
     if len(words) > 1:
         raise UsageError("machine.option", seen=words[1], expected=" ".join((*_FLAGS, *_VALUED)))
     for word in given.get("--only", ()):
-        if word not in CASES:
-            expected = " ".join(CASES)
+        if word not in suite.cases:
+            expected = " ".join(suite.cases)
             raise UsageError("machine.bench-choice", option="--only", seen=word, expected=expected)
     if alien := options.flags - {*_FLAGS, "--debug"}:
         raise UsageError("machine.option", seen=min(alien), expected=" ".join((*_FLAGS, *_VALUED)))
     quick = "--quick" in options.flags
     rounds = number_of(given, "--rounds", int, 1, _ROUNDS_MAX)
     return Plan(
-        cases=tuple(case for case in CASES if case in given.get("--only", CASES)),
-        rounds=int(rounds or (QUICK_ROUNDS if quick else ROUNDS)),
+        cases=tuple(case for case in suite.cases if case in given.get("--only", suite.cases)),
+        rounds=int(rounds or (QUICK_ROUNDS if quick else suite.rounds)),
         quick=quick,
         strict="--strict" in options.flags,
         json=file_of(given, "--json"),
     )
 
 
-def bench(asked: Options) -> int:
+def bench(asked: Options, suite: Suite = HOSTS) -> int:
     """Measure what the command line asks for, and tell.
+
+    Args:
+        asked: the command line.
+        suite: that it asks for.
 
     Raises:
         MachineError: a wrong option; or nothing at all could be measured.
     """
-    plan = read(asked)
+    plan = read(asked, suite)
     with step("venv") as current:
         current.done("installed" if environment.ensure(current, tests=False) else "up-to-date")
     cases, skipped = plan.cases, {}
-    if OF_DOCKER & set(cases):
+    if suite.of_docker & set(cases):
         finding = engine.look()
         if finding.state is not engine.State.READY:
-            cases = tuple(case for case in cases if case not in OF_DOCKER)
+            cases = tuple(case for case in cases if case not in suite.of_docker)
             why = finding.seen or say("error.machine.engine-absent").splitlines()[0]
             skipped = {
                 case: say("scripts.bench.hosts.no-engine", why=why)
                 for case in plan.cases
-                if case in OF_DOCKER
+                if case in suite.of_docker
             }
     where = report.place()  # before we make it busy ourselves
     report.warn_if_busy(where)
-    measured = _measure(plan, cases) if cases else Measured()
+    measured = _measure(plan, cases, suite.module) if cases else Measured()
     measured.failures |= skipped
     if not measured.rounds:
         raise NothingRanError("machine.bench-nothing", why=next(iter(measured.failures.values())))
-    verdicts = judging.judge(measured)
-    _tell_all(plan, where, measured, verdicts)
+    verdicts = suite.judge(measured)
+    _tell_all(plan, suite, where, measured, verdicts)
     return TARGET_MISSED if plan.strict and any(verdict.met is False for verdict in verdicts) else 0
 
 
-def _measure(plan: Plan, cases: Sequence[str]) -> Measured:
+def _measure(plan: Plan, cases: Sequence[str], module: str) -> Measured:
     """Have it measured; progress goes to our stderr."""
-    argv = [str(environment.PYTHON), "-m", "scripts.machine.bench.hosts.measure"]
+    argv = [str(environment.PYTHON), "-m", module]
     asked = {"cases": list(cases), "rounds": plan.rounds, "quick": plan.quick}
     with RunLock() as lock:
         environ = {**os.environ, RUN_VARIABLE: lock.label}
@@ -128,13 +170,15 @@ def _measure(plan: Plan, cases: Sequence[str]) -> Measured:
     return Measured.from_plain(json.loads(out))
 
 
-def _tell_all(plan: Plan, where: Mapping[str, Any], measured: Measured, verdicts: Sequence[Verdict]) -> None:
+def _tell_all(
+    plan: Plan, suite: Suite, where: Mapping[str, Any], measured: Measured, verdicts: Sequence[Verdict]
+) -> None:
     _print(
         say("scripts.bench.hosts.machine", rounds=plan.rounds, python=sys.version.split()[0], **where) + "\n"
     )
-    for line in telling.tables(measured):
+    for line in suite.tables(measured):
         _print(line)
-    _print(tables.target_table(verdicts, heading="hosts.targets"))
+    _print(tables.target_table(verdicts, heading=suite.heading))
     if plan.quick:
         tell(say("scripts.bench.hosts.quick"))
     if plan.json:

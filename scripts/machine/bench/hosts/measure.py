@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from scripts.machine.bench.hosts import calls, docker_labs, labs
 from scripts.machine.bench.hosts.figures import Figures, Measured
@@ -31,6 +31,25 @@ QUICK_CALLS: Final = 300
 QUICK_WARM: Final = 2
 
 
+class Cases(Protocol):
+    """Measures one case at a time."""
+
+    @property
+    def crowd(self) -> int:
+        """Most hosts that a case has in one lab."""
+
+    @property
+    def cases(self) -> Mapping[str, Callable[[], Figures]]:
+        """What measures each case once."""
+
+
+class MakeCases(Protocol):
+    """Makes what measures."""
+
+    def __call__(self, *, quick: bool, stack: ExitStack) -> Cases:
+        """As `Bench`."""
+
+
 class Bench:
     """Measures one case at a time.
 
@@ -45,7 +64,7 @@ class Bench:
         self._warm = QUICK_WARM if quick else WARM
         self._calls = QUICK_CALLS if quick else CALLS
         self.crowd = QUICK_CROWD if quick else CROWD
-        self.cases: dict[str, Callable[[], Figures]] = {
+        self.cases: Mapping[str, Callable[[], Figures]] = {
             "lab": self._lab,
             "hundred": lambda: labs.crowd(self.crowd),
             "call": lambda: calls.in_turns("namespace", self._calls),
@@ -60,11 +79,11 @@ class Bench:
         return {"by_hand_s": self._by_hand.seconds(), **labs.cold_and_warm(self._warm)}
 
 
-def measure(asked: dict[str, Any]) -> Measured:
+def measure(asked: dict[str, Any], make: MakeCases = Bench) -> Measured:
     """Make all rounds."""
     measured = Measured()
     with ExitStack() as stack:
-        bench = Bench(quick=asked["quick"], stack=stack)
+        bench = make(quick=asked["quick"], stack=stack)
         measured.hosts = bench.crowd
         for number in range(1, asked["rounds"] + 1):
             for case in asked["cases"]:
@@ -85,7 +104,7 @@ def _one(measured: Measured, case: str, work: Callable[[], Figures], number: int
     tell(f"{told}  ({time.monotonic() - began:.1f} s)")
 
 
-def main() -> int:
+def main(make: MakeCases = Bench) -> int:
     """Measure what the argument asks for."""
     # Also where whoever started the command had it ignored: labs are closed in order.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,7 +113,7 @@ def main() -> int:
     ours = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        measured = measure(json.loads(sys.argv[1]))
+        measured = measure(json.loads(sys.argv[1]), make)
     except KeyboardInterrupt:
         return INTERRUPTED
     with os.fdopen(ours, "w", encoding="utf-8") as out:
