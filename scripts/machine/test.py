@@ -24,7 +24,7 @@ CHECKS = {
     "lint-imports": ("lint-imports", "--no-logo"),
 }
 CHECKS_FAILED = 1
-LEAST_WORKERS = 4
+LEAST_WORKERS = 6
 """A network test mostly waits, so a machine of few cores still runs this many at once."""
 
 

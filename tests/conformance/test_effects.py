@@ -13,7 +13,16 @@ from socketlab.faults.effects import COLUMNS, effects
 from socketlab.hosts.lab import Lab, lab
 from socketlab.hosts.spec import HostSpec
 
-EVERY = [pytest.param(case, id=f"{pages.short(case.fault)} on {case.on}") for case in CASES]
+BARE = ("reject icmp-host --delay 0", "reject icmp6-addr --delay 0")
+"""Of the answers that go out at once, these are measured each time."""
+EVERY = [
+    pytest.param(
+        case,
+        id=f"{pages.short(case.fault)} on {case.on}",
+        marks=() if case.note != "bare" or pages.short(case.fault) in BARE else pytest.mark.full,
+    )
+    for case in CASES
+]
 QUICK_ON_DOCKER = ("drop", "reject tcp-reset", "reject icmp-host", "delay 600ms", "route throw PEER")
 ON_DOCKER = [
     pytest.param(

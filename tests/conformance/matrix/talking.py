@@ -14,7 +14,7 @@ from socketlab.wire.match import Family
 from tests.conformance.matrix.classifying import Class, Seen, class_of
 
 PORT: Final = 7000
-SECONDS: Final = 2.5
+SECONDS: Final = 2.0
 """What is not there by then is lost: a conversation that nothing is wrong with takes milliseconds."""
 _QUIET_SECONDS: Final = 0.15
 """How long one looks for more datagrams than were sent."""

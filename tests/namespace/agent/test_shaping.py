@@ -12,7 +12,7 @@ import pytest
 
 from services.agent.asking import AgentError
 from socketlab.wire import Drop, Match, Throttle
-from tests.namespace.agent.lab import CLIENT, FAMILY, OTHER_PORT, PORT, SERVER, Agent, Lab, match
+from tests.namespace.agent.lab import CLIENT, OTHER_PORT, PORT, SERVER, Agent, Lab, match
 
 _PAYLOAD = 1000
 _FRAME = {"ipv4": _PAYLOAD + 8 + 20 + 14, "ipv6": _PAYLOAD + 8 + 40 + 14}
@@ -71,7 +71,7 @@ def test_the_rate_on_the_wire(lab: Lab, agent: Agent, wanted: int) -> None:
     assert (agent.bitten(lease) or 0) > 10
 
 
-@pytest.mark.parametrize("family", FAMILY)
+@pytest.mark.parametrize("family", ["ipv4", pytest.param("ipv6", marks=pytest.mark.full)])
 def test_what_is_sent_is_throttled_where_it_is_sent(lab: Lab, family: str) -> None:
     agent = lab.agent(lab.client).ready()
     before = lab.client.state()
@@ -109,7 +109,7 @@ def test_all_that_a_match_says_must_hold(
     assert ((agent.bitten(lease) or 0) > 10) == is_throttled
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("order", [(0, 1), pytest.param((1, 0), marks=pytest.mark.full)])
 def test_two_throttles_are_healed_one_by_one(lab: Lab, agent: Agent, order: tuple[int, int]) -> None:
     before = lab.server.state()
     wanted = {PORT: 2 * _MBIT, OTHER_PORT: 5 * _MBIT}
@@ -181,7 +181,7 @@ def test_a_link_that_came_later_is_throttled_too(lab: Lab, agent: Agent) -> None
     assert rate(lab, "ipv4") < 2.1 * _MBIT
 
 
-@pytest.mark.parametrize("same_folder", [True, False])
+@pytest.mark.parametrize("same_folder", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_without_an_owner_nothing_is_left_by_the_killed(lab: Lab, *, same_folder: bool) -> None:
     before = lab.server.state()
     agent = lab.agent(lab.server, options=("--without", "owner")).ready()
