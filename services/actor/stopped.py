@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-_QUIET = frozenset("TtDZX")
-"""States of a thread that does not run and will not (proc_pid_stat(5)); D: not before something has ended."""
+_QUIET = frozenset("TtZX")
+"""States of a thread that does not run and will not (proc_pid_stat(5))."""
+_WAITING = "D"
+"""Of a thread that waits for its vforked child, among others: it goes on once that has executed or ended."""
 _SECONDS = 2.0
 _AGAIN = 0.0005
 
@@ -19,10 +21,27 @@ def has_stopped(pid: int) -> bool:
     """Whether every thread of a process has stopped, or is gone."""
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - numbers, no paths
-            with suppress(FileNotFoundError), open(f"/proc/{pid}/task/{thread}/stat", "rb") as stat:  # noqa: PTH123 - pathlib costs an actor 4 ms at its start
-                if stat.read().rpartition(b")")[2].split()[0].decode() not in _QUIET:
-                    return False
+            state = _state(f"/proc/{pid}/task/{thread}")
+            if state not in _QUIET and not (state == _WAITING and _has_stopped_child(pid, thread)):
+                return False
     return True
+
+
+def _state(folder: str) -> str:
+    """The state of a process or thread; of one that is gone, that it is."""
+    try:
+        with open(f"{folder}/stat", "rb") as stat:  # noqa: PTH123 - pathlib costs an actor 4 ms at its start
+            return stat.read().rpartition(b")")[2].split()[0].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+def _has_stopped_child(pid: int, thread: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as children:  # noqa: PTH123 - the same
+            return any(_state(f"/proc/{child}") in "Tt" for child in children.read().split())
+    except FileNotFoundError:
+        return True  # a kernel without that file: what waits is taken for stopped
 
 
 def await_stopped(processes: Callable[[], Iterable[int]]) -> None:

@@ -15,9 +15,22 @@ import pytest
 from tests.namespace.agent.lab import ROOT, SECONDS, Host, Lab
 
 _READ_ONLY = """
-mount --make-rprivate / && mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs -o ro tmpfs /run \
-    && mount -t tmpfs -o ro tmpfs /tmp && exec "$@"
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /dev/shm
+mkdir /dev/shm/code
+mount --bind "$CODE" /dev/shm/code
+mount -t tmpfs -o ro tmpfs /run
+mount -t tmpfs tmpfs /tmp
+mkdir -p "$CODE"
+mount --bind /dev/shm/code "$CODE"
+umount /dev/shm/code
+rmdir /dev/shm/code
+mount -o remount,ro /tmp
+cd "$CODE"
+exec "$@"
 """
+"""The code may itself lie below /tmp, as in a clone that is tried there."""
 
 
 @contextmanager
@@ -33,7 +46,13 @@ def _command(
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "CODE": str(ROOT),
+        },
     ) as process:
         try:
             yield process
