@@ -1,6 +1,8 @@
 """Faults are proven by probes: of every kind that can be, and what is not as it should be is an error."""
 
 import socket
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -69,7 +71,18 @@ UNSEEN = {"pmtu-black-hole"}
 """Kinds that no probe can show."""
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+IN_CONTAINERS = ("drop", "delay", "throttle", "route")
+"""One of each mechanism; the others there with --full."""
+
+
+def _each_kind() -> Iterator[Any]:
+    for kind in sorted(KINDS):
+        yield pytest.param("namespace", kind)
+        long = () if kind in IN_CONTAINERS else (pytest.mark.full,)
+        yield pytest.param("docker", kind, marks=(pytest.mark.docker, *long))
+
+
+@pytest.mark.parametrize(("backend", "kind"), list(_each_kind()), indirect=["backend"])
 def test_each_kind_is_shown_to_bite_and_probes_never_count(demo: Lab, kind: str) -> None:
     board = demo.faults
     assert isinstance(board, Board)
