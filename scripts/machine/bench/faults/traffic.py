@@ -9,6 +9,7 @@ A line in, a line of JSON out; the first says that it is ready.
 """
 
 import json
+import os
 import socket
 import struct
 import sys
@@ -38,8 +39,15 @@ def waits(made: socket.socket, seconds: float) -> None:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, TIMEOUT.pack(int(seconds), int(seconds % 1 * 1e6)))
 
 
+def settle_down(end: int) -> None:
+    """Keep to one core: who shares it with the other end is answered thrice as fast as who does not."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[end]})
+
+
 def echo(made: socket.socket) -> None:
     """Send every datagram back."""
+    settle_down(-1)
     tell("ready")
     buffer = bytearray(2048)
     while True:
@@ -49,6 +57,7 @@ def echo(made: socket.socket) -> None:
 
 def ping(made: socket.socket) -> None:
     """There and back."""
+    settle_down(0)
     waits(made, FIRST_SECONDS)
     tell("ready")
     now = time.monotonic_ns
