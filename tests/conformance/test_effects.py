@@ -23,7 +23,7 @@ EVERY = [
     )
     for case in CASES
 ]
-QUICK_ON_DOCKER = ("drop", "reject tcp-reset", "reject icmp-host", "delay 600ms", "route throw PEER")
+QUICK_ON_DOCKER = ("drop", "reject icmp-host", "route throw PEER")
 ON_DOCKER = [
     pytest.param(
         case,

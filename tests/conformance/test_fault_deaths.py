@@ -203,6 +203,7 @@ while True:
 """
 
 
+@pytest.mark.parametrize("backend", SHORT_IN_NAMESPACES, indirect=True)
 def test_what_netfilter_does_ends_with_the_agents_process(own: Callable[..., Lab]) -> None:
     """Whatever is sent after that gets through. What outlives a process is undone soon; nothing is kept."""
     with own(hosts=["client", "server"]) as made:

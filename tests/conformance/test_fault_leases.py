@@ -300,6 +300,7 @@ def test_the_same_seed_bites_the_same_handshake(demo: Lab, family: Family) -> No
 
 
 @ON_ENGINE
+@pytest.mark.full
 def test_both_backends_bite_the_same(labs: Labs, namespaces: str, containers: str) -> None:
     here, there = labs.plain(namespaces), labs.plain(containers)
     for family in FAMILIES.values():

@@ -47,6 +47,12 @@ ROOT = Path(__file__).parents[2]
 CLOCKS_NS = 2_000_000
 """How far the turning of one clock into another may be off on a busy machine."""
 
+SHORT_IN_NAMESPACES = [
+    pytest.param("namespace"),
+    pytest.param("docker", marks=(pytest.mark.docker, pytest.mark.full)),
+]
+"""Of what takes long between containers."""
+
 
 def eventually(is_so: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE
@@ -296,6 +302,7 @@ def test_names_that_nobody_asks_for_are_refused(named: Lab, demo: Lab) -> None:
         demo.faults.apply(dns("www.lab.test"))
 
 
+@pytest.mark.parametrize("backend", SHORT_IN_NAMESPACES, indirect=True)
 def test_what_is_done_to_a_host_is_undone(own: Callable[..., Lab]) -> None:
     with own(hosts=["client", "server"]) as made:
         server = made.server
@@ -431,6 +438,7 @@ LISTING = """
 """
 
 
+@pytest.mark.parametrize("backend", SHORT_IN_NAMESPACES, indirect=True)
 def test_an_agent_that_dies_is_followed_by_one_with_the_same_faults(own: Callable[..., Lab]) -> None:
     with own(hosts=["client", "server"]) as made:
         server = made.server
