@@ -253,11 +253,13 @@ def test_everything_captured_is_on_one_clock_and_says_what_bit_it(demo: Lab, tmp
     assert [frame.data[-3:] for frame in gone.packets] == [b"two"]
     assert [frame.data[-4:] for frame in late.packets] == [b"four"]
     assert len(ours) == 6  # each at both ends
+    # What is known of each host's clock has an error, which grows with how busy the machine was when it was asked.
+    apart = CLOCKS_NS + sum(host.actor.offset_error_ns for host in (demo.client, demo.server))
     sent = [frame for host, frame in ours if host == "client" and frame.outgoing]
     assert len(sent) == 3
     for frame in sent:
         arrived = next(each for host, each in ours if host == "server" and each.data == frame.data)
-        assert frame.at_ns <= arrived.at_ns + CLOCKS_NS
+        assert frame.at_ns <= arrived.at_ns + apart
     assert capture.missing == 0
     (file,) = tmp_path.iterdir()
     assert f"lease {gone.id}: drop".encode() in file.read_bytes()
