@@ -253,7 +253,7 @@ def test_everything_captured_is_on_one_clock_and_says_what_bit_it(demo: Lab, tmp
     assert [frame.data[-3:] for frame in gone.packets] == [b"two"]
     assert [frame.data[-4:] for frame in late.packets] == [b"four"]
     assert len(ours) == 6  # each at both ends
-    # What is known of each host's clock has an error, which grows with how busy the machine was when it was asked.
+    # What is known of a host's clock has an error; the busier the machine was then, the larger.
     apart = CLOCKS_NS + sum(host.actor.offset_error_ns for host in (demo.client, demo.server))
     sent = [frame for host, frame in ours if host == "client" and frame.outgoing]
     assert len(sent) == 3
