@@ -26,6 +26,7 @@ _BY_ERRNO: Final[dict[int, Class]] = {
     errno.ENETUNREACH: "unreachable",
     errno.EACCES: "unreachable",
     errno.EINVAL: "unreachable",
+    errno.EADDRNOTAVAIL: "unreachable",  # IPv6, of a host that has no link and so no address
     errno.ENOPROTOOPT: "refused",
 }
 
