@@ -12,6 +12,7 @@ Theory of operation
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -117,15 +118,15 @@ class Proving:
         return Proof(tuple(trial.after() for trial in self._trials))
 
 
-class Trial:
+class Trial(ABC):
     """One way in which a fault is shown."""
 
-    def before(self) -> None:
+    def before(self) -> None:  # noqa: B027 - most have nothing to see before
         """Before the fault is in force."""
 
+    @abstractmethod
     def after(self) -> Seen:
         """When it is."""
-        raise NotImplementedError
 
 
 def _trials(board: "Board", part: Part, stack: ExitStack) -> list[Trial]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from socketlab.faults.effects import FAMILIES
+from socketlab.wire.fault import ANSWERS
 from socketlab.wire.match import Family
 
 PORT: Final = 7000
@@ -32,32 +33,16 @@ class Case:
     note: str = ""
 
 
-_ICMP: Final = (
-    "icmp-port",
-    "icmp-host",
-    "icmp-net",
-    "icmp-proto",
-    "icmp-admin",
-    "icmp-host-prohibited",
-    "icmp-net-prohibited",
-)
-_ICMP6: Final = (
-    "icmp6-port",
-    "icmp6-addr",
-    "icmp6-no-route",
-    "icmp6-admin",
-    "icmp6-policy",
-    "icmp6-reject-route",
-)
-
-
 def _rejects() -> list[Case]:
-    found = [Case(fault=f"reject tcp-reset {_MATCH} --proto tcp")]
-    for answers, family in ((_ICMP, "ipv4"), (_ICMP6, "ipv6")):
-        for answer in answers:
-            one: tuple[Family, ...] = (family,)  # type: ignore[assignment] # one of the two, as they stand here
-            found.append(Case(fault=f"reject {answer} {_MATCH}", families=one))
-            found.append(Case(fault=f"reject {answer} --delay 0 {_MATCH}", families=one, note="bare"))
+    """Each answer; of those of ICMP also without the delay."""
+    found = []
+    for answer in ANSWERS:
+        if answer == "tcp-reset":
+            found.append(Case(fault=f"reject {answer} {_MATCH} --proto tcp"))
+            continue
+        families: tuple[Family, ...] = ("ipv6",) if answer.startswith("icmp6-") else ("ipv4",)
+        found.append(Case(fault=f"reject {answer} {_MATCH}", families=families))
+        found.append(Case(fault=f"reject {answer} --delay 0 {_MATCH}", families=families, note="bare"))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from errno import errorcode
 from typing import Final
 
 from scripts.machine.effects.cases import PORT, Case
@@ -181,9 +182,7 @@ def _effect(column: Column, seen: _Seen, fault_seconds: float | None) -> Effect:
     outcome = seen.value if error is None else type(error).__name__
     named = None
     if error is not None and error.errno is not None:
-        import errno  # noqa: PLC0415 - its name is also the word for what it has
-
-        named = errno.errorcode[error.errno]
+        named = errorcode[error.errno]
     when, seconds = _when(column, seen, named, fault_seconds)
     return Effect(outcome=outcome, errno=named, when=when, seconds=seconds)
 
