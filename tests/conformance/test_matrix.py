@@ -1,14 +1,13 @@
 """Four hosts, every kind of fault, all pairs, TCP and UDP, both families: what was asked, no more."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from socketlab.hosts.lab import Lab, lab
+from socketlab.hosts.lab import Lab
 from socketlab.wire.match import Family
-from tests.conformance.matrix.checking import check, serve_all
-from tests.conformance.matrix.situations import HOSTS, SITUATIONS, Situation
+from tests.conformance.matrix.checking import check, open_lab
+from tests.conformance.matrix.situations import SITUATIONS, Situation
 
 VARIANTS = (
     "icmp-net",
@@ -48,23 +47,16 @@ ON_DOCKER = [
 ]
 
 
-def _open(backend: str) -> Lab:
-    run = os.environ.get("SOCKETLAB_RUN", "")
-    made = lab(hosts=HOSTS, backend=backend, labels={"org.socketlab.run": run} if run else {}).open()
-    serve_all(made)
-    return made
-
-
 @pytest.fixture(scope="module")
-def in_namespaces() -> Iterator[Lab]:
-    made = _open("namespace")
+def in_namespaces(labels: dict[str, str]) -> Iterator[Lab]:
+    made = open_lab("namespace", labels)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def in_containers() -> Iterator[Lab]:
-    made = _open("docker")
+def in_containers(labels: dict[str, str]) -> Iterator[Lab]:
+    made = open_lab("docker", labels)
     yield made
     made.close()
 

@@ -3,20 +3,19 @@
 A nursery is told to take those parts for lacking: its agents then go the ways that an older kernel leaves.
 """
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from socketlab.hosts.lab import Lab, lab
+from socketlab.hosts.lab import Lab
 from socketlab.hosts.namespace.backend import NamespaceBackend, subnets
 from socketlab.hosts.namespace.machines import NamespaceMachines
 from socketlab.hosts.namespace.nursery import Nursery
 from socketlab.hosts.resolve import resolve
 from socketlab.hosts.spec import LabSpec
 from socketlab.wire.match import Family
-from tests.conformance.matrix.checking import check, serve_all
-from tests.conformance.matrix.situations import HOSTS, SITUATIONS, Situation
+from tests.conformance.matrix.checking import check, open_lab
+from tests.conformance.matrix.situations import SITUATIONS, Situation
 
 LACKING = ("owner", "queue,compat", "reject", "owner,queue,compat,reject")
 _OF_FILTERS = ("drop", "reject", "delay", "loss", "hold", "reset", "limit", "pmtu")
@@ -47,11 +46,9 @@ class Lacking(NamespaceBackend):
 
 
 @pytest.fixture(scope="module", params=LACKING)
-def lacking(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lacking(request: pytest.FixtureRequest, labels: dict[str, str]) -> Iterator[Lab]:
     backend = Lacking(request.param)
-    run = os.environ.get("SOCKETLAB_RUN", "")
-    made = lab(hosts=HOSTS, backend=backend, labels={"org.socketlab.run": run} if run else {}).open()
-    serve_all(made)
+    made = open_lab(backend, labels)
     yield made
     made.close()
     backend.nursery.close()

@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from socketlab.hosts.lab import Lab
+from socketlab.hosts.backend import Backend
+from socketlab.hosts.lab import Lab, lab
 from socketlab.wire.match import Family
 from tests.conformance.matrix.situations import HOSTS, Situation
 from tests.conformance.matrix.talking import PORT, Cell, cells, classify
@@ -16,36 +17,38 @@ _HEALED_SECONDS: Final = 30.0
 """By when a peer's kernel has found out anew whatever a fault made it forget."""
 
 
-def serve_all(lab: Lab) -> None:
-    """Start what every host is asked by."""
-    for host in lab.hosts.values():
+def open_lab(backend: str | Backend, labels: dict[str, str]) -> Lab:
+    """The four hosts, each with what it is asked by."""
+    made = lab(hosts=HOSTS, backend=backend, labels=labels).open()
+    for host in made.hosts.values():
         host.serve(style="threaded", transport="both", port=PORT)
+    return made
 
 
-def check(lab: Lab, situation: Situation, family: Family) -> None:
+def check(made: Lab, situation: Situation, family: Family) -> None:
     """Put it in force, hold all conversations, heal it, and hold them again."""
     which = [cell for cell in cells(HOSTS) if cell.source not in situation.mute]
     expected = situation.expect(family)
-    on, fault = situation.make(lab, family)
+    on, fault = situation.make(made, family)
     wrong: dict[str, tuple[str, tuple[str, ...]]] = {}
-    with lab.faults.apply(fault, on=on):
+    with made.faults.apply(fault, on=on):
         left = which
         for _ in range(_GOES):
-            seen = classify(lab, left)
+            seen = classify(made, left)
             left = [cell for cell in left if seen[cell] not in expected.get(cell, ("fine",))]
             wrong = {str(cell): (seen[cell], expected.get(cell, ("fine",))) for cell in left}
             if not left:
                 break
-    _await_health(lab, which)
+    _await_health(made, which)
     if wrong:
         pytest.fail(f"seen and expected, {_GOES} times: {wrong}")
 
 
-def _await_health(lab: Lab, which: list[Cell]) -> None:
+def _await_health(made: Lab, which: list[Cell]) -> None:
     deadline = time.monotonic() + _HEALED_SECONDS
     left = which
     while left:
-        seen = classify(lab, left)
+        seen = classify(made, left)
         left = [cell for cell in left if seen[cell] != "fine"]
         if left and time.monotonic() > deadline:
             pytest.fail(f"healed, and still: { {str(cell): seen[cell] for cell in left} }")
